@@ -1,0 +1,5 @@
+//! `olvid-rules`: a host for Olvid bots. See ARCHITECTURE.md for the floors.
+
+pub mod diagnostic;
+pub mod rules;
+pub mod schema;

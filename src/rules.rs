@@ -1,0 +1,80 @@
+//! Rule files: text in, a [`RuleSet`] or every mistake out.
+//!
+//! Reads the given files and nothing else. Scripts are named here, not opened as Lua: compiling is the floor above.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{diagnostic::Place, schema::Subscription};
+
+/// All rules of all given files, in the order of the files.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    /// Enabled and disabled ones.
+    pub rules: Vec<Arc<Rule>>,
+}
+
+/// One rule, as meant.
+#[derive(Debug)]
+pub struct Rule {
+    /// Unique over all loaded files.
+    pub name: String,
+    /// The rule file as the user named it, for display.
+    pub file: String,
+    /// Where its name stands.
+    pub place: Place,
+    /// What it listens to.
+    pub subscription: Arc<Subscription>,
+    /// The encoded request. Equal parameters have equal bytes.
+    pub request: Bytes,
+    /// The `count` in the request, where it limits (absent and 0 do not).
+    pub count: Option<u64>,
+    /// What handles its notifications.
+    pub handler: Handler,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// Free text.
+    pub description: Option<String>,
+    /// Wall clock of one run.
+    pub timeout: Duration,
+    /// Runs at one time, at least 1.
+    pub concurrency: usize,
+    /// Which runs wait for each other.
+    pub order: Order,
+}
+
+/// What handles a rule's notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handler {
+    /// A script file: it returns the function, or a table in which `function` names it.
+    Script {
+        /// The path, resolved against the rule file's directory, not canonical.
+        path: PathBuf,
+        /// The name behind the colon.
+        function: Option<String>,
+        /// Where the rule names it.
+        place: Place,
+    },
+    /// The body of the handler in the rule file.
+    Inline {
+        /// The Lua text.
+        code: String,
+        /// The line of the rule file, from 1, that its first line is. In a block scalar, the line below the key.
+        line: usize,
+        /// Where the text starts.
+        place: Place,
+    },
+}
+
+/// Which runs of one rule wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// In order within one discussion, side by side across discussions.
+    #[default]
+    Discussion,
+    /// Strictly one after another.
+    Rule,
+    /// As they come.
+    None,
+}

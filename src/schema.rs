@@ -1,0 +1,16 @@
+//! What exists: every subscription and command of the daemon, and how each message reads and writes.
+//!
+//! Made by reflection from the descriptors that `build.rs` embeds; nothing here names a message or a field. Pure: no
+//! runtime, no clock, no files. The floors above ask the [`Catalog`] and convert with the [`Message`] plans:
+//! [`wire`] walks wire bytes, [`encode`] writes them from any [`Datum`](encode::Datum), [`json`] is the mapping to JSON.
+
+pub mod catalog;
+pub mod encode;
+pub mod json;
+pub mod message;
+pub mod names;
+pub mod order;
+pub mod wire;
+
+pub use catalog::{Answer, Catalog, Command, Method, Shape, Subscription, Upload};
+pub use message::{Cardinality, Enum, Field, Kind, Message};

@@ -1,0 +1,385 @@
+//! The catalog: every subscription and command, found by reflection over the embedded descriptors.
+//!
+//! A subscription is a server stream of a `*NotificationService`; everything else is a command, an administrator's when
+//! its service is an `*AdminService`. How a command's answer unwraps and how an upload is sent follow from its shape.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
+
+use prost_reflect::{
+    Cardinality as ProtoCardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor,
+    Kind as ProtoKind, MessageDescriptor, MethodDescriptor,
+};
+
+use super::{
+    message::{Cardinality, Enum, Field, Kind, Message, Oneof},
+    names,
+};
+
+/// The descriptors that `build.rs` compiled from `proto/`, comments included.
+pub static DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| {
+    // The input is fixed at build time and a test loads it: a failure here cannot depend on what a user does.
+    Catalog::from_descriptors(DESCRIPTORS).unwrap_or_else(|error| unreachable!("embedded descriptors: {error}"))
+});
+
+/// Everything the daemon offers.
+#[derive(Debug)]
+pub struct Catalog {
+    subscriptions: Vec<Arc<Subscription>>,
+    commands: Vec<Arc<Command>>,
+    by_path: HashMap<String, Entry>,
+    messages: HashMap<String, Arc<Message>>,
+}
+
+/// What a gRPC path leads to.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A stream of notifications.
+    Subscription(Arc<Subscription>),
+    /// A command.
+    Command(Arc<Command>),
+}
+
+/// A stream of notifications.
+#[derive(Debug)]
+pub struct Subscription {
+    /// `message_received`.
+    pub name: String,
+    /// `MessageReceived`, as the documentation writes it.
+    pub documented: String,
+    /// Its input holds the parameters, its output is the notification.
+    pub method: Method,
+}
+
+/// A request and its answer.
+#[derive(Debug)]
+pub struct Command {
+    /// `message_send`; an administrator's starts with `admin_`.
+    pub name: String,
+    /// Whether it needs an administrator's key.
+    pub admin: bool,
+    /// How it is called and what the caller gets.
+    pub shape: Shape,
+    /// The RPC.
+    pub method: Method,
+}
+
+/// An RPC.
+#[derive(Debug)]
+pub struct Method {
+    /// The service's name without its package.
+    pub service: String,
+    /// The RPC's name.
+    pub name: String,
+    /// `/package.Service/Name`.
+    pub path: String,
+    /// What is sent.
+    pub input: Arc<Message>,
+    /// What comes back, or one element of the stream that comes back.
+    pub output: Arc<Message>,
+    /// What the proto file says of it, documented errors left out.
+    pub doc: String,
+    /// The documented errors: gRPC code and reason.
+    pub errors: Vec<(String, String)>,
+}
+
+/// How a command is called and what the caller gets.
+#[derive(Debug)]
+pub enum Shape {
+    /// One request, one answer.
+    Unary(Answer),
+    /// A stream of pages whose only field is a list: the caller gets its elements. The index is the list's.
+    List(usize),
+    /// A stream of pages that carry more than a list: the caller gets the pages.
+    Pages,
+    /// A stream of chunks: the caller gets their concatenation. The index is the chunk's.
+    Download(usize),
+    /// A stream of requests that carries files.
+    Upload(Upload, Answer),
+}
+
+/// What the caller gets of an answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    /// The answer has no fields.
+    Nothing,
+    /// Its only field, by index.
+    Field(usize),
+    /// All of it.
+    Whole,
+}
+
+/// The members of an upload's `oneof`, as field indices of its input.
+#[derive(Debug, Clone, Copy)]
+pub struct Upload {
+    /// Sent first: the parameters with the files' names and sizes.
+    pub metadata: usize,
+    /// A piece of a file.
+    pub payload: usize,
+    /// Sent behind each file where several may follow; the metadata then holds a list of files.
+    pub delimiter: Option<usize>,
+}
+
+/// Why a descriptor set was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// Not a descriptor set.
+    #[error("not a descriptor set")]
+    Descriptors(#[from] prost_reflect::DescriptorError),
+    /// An RPC of a form that has no meaning here.
+    #[error("`{0}` streams in a way that this program does not know")]
+    Shape(String),
+}
+
+impl Catalog {
+    /// The catalog of the embedded descriptors.
+    pub fn embedded() -> &'static Self {
+        &EMBEDDED
+    }
+
+    /// Makes a catalog from an encoded `FileDescriptorSet`.
+    pub fn from_descriptors(bytes: &[u8]) -> Result<Self, SchemaError> {
+        let pool = DescriptorPool::decode(bytes)?;
+        let mut builder = Builder { comments: comments(&pool), ..Builder::default() };
+        let (mut subscriptions, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());
+        for service in pool.services() {
+            for rpc in service.methods() {
+                let method = builder.method(&rpc);
+                if service.name().ends_with("NotificationService") {
+                    let name = names::snake_case(&method.name);
+                    let documented = method.name.clone();
+                    let entry = Arc::new(Subscription { name, documented, method });
+                    by_path.insert(entry.method.path.clone(), Entry::Subscription(Arc::clone(&entry)));
+                    subscriptions.push(entry);
+                } else {
+                    let admin = service.name().ends_with("AdminService");
+                    let prefix = if admin { "admin_" } else { "" };
+                    let name = format!("{prefix}{}", names::snake_case(&method.name));
+                    let shape = Shape::of(&rpc, &method).ok_or_else(|| SchemaError::Shape(method.path.clone()))?;
+                    let entry = Arc::new(Command { name, admin, shape, method });
+                    by_path.insert(entry.method.path.clone(), Entry::Command(Arc::clone(&entry)));
+                    commands.push(entry);
+                }
+            }
+        }
+        for message in pool.all_messages() {
+            builder.message(&message);
+        }
+        Ok(Self { subscriptions, commands, by_path, messages: builder.messages })
+    }
+
+    /// Every subscription, by service in the order of the proto files.
+    pub fn subscriptions(&self) -> &[Arc<Subscription>] {
+        &self.subscriptions
+    }
+
+    /// Every command, by service in the order of the proto files.
+    pub fn commands(&self) -> &[Arc<Command>] {
+        &self.commands
+    }
+
+    /// Finds a subscription by either spelling.
+    pub fn subscription(&self, name: &str) -> Option<&Arc<Subscription>> {
+        self.subscriptions.iter().find(|entry| entry.name == name || entry.documented == name)
+    }
+
+    /// Finds a command by its name.
+    pub fn command(&self, name: &str) -> Option<&Arc<Command>> {
+        self.commands.iter().find(|entry| entry.name == name)
+    }
+
+    /// Finds what a gRPC path leads to.
+    pub fn at_path(&self, path: &str) -> Option<&Entry> {
+        self.by_path.get(path)
+    }
+
+    /// Finds a message by its full name.
+    pub fn message(&self, full_name: &str) -> Option<&Arc<Message>> {
+        self.messages.get(full_name)
+    }
+
+    /// Every message, in no particular order.
+    pub fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.messages.values()
+    }
+}
+
+impl Shape {
+    fn of(rpc: &MethodDescriptor, method: &Method) -> Option<Self> {
+        let only = match method.output.fields.as_slice() {
+            [field] => Some(field),
+            _ => None,
+        };
+        let answer = match method.output.fields.len() {
+            0 => Answer::Nothing,
+            1 => Answer::Field(0),
+            _ => Answer::Whole,
+        };
+        match (rpc.is_client_streaming(), rpc.is_server_streaming()) {
+            (false, false) => Some(Self::Unary(answer)),
+            (false, true) => Some(match only {
+                Some(field) if field.cardinality == Cardinality::Repeated => Self::List(0),
+                Some(field) if matches!(field.kind, Kind::Bytes) => Self::Download(0),
+                _ => Self::Pages,
+            }),
+            (true, false) => Some(Self::Upload(Upload::of(&method.input)?, answer)),
+            (true, true) => None,
+        }
+    }
+}
+
+impl Upload {
+    fn of(input: &Message) -> Option<Self> {
+        let find = |wanted: fn(&Kind) -> bool| input.fields.iter().position(|field| wanted(&field.kind));
+        Some(Self {
+            metadata: find(|kind| matches!(kind, Kind::Message(_)))?,
+            payload: find(|kind| matches!(kind, Kind::Bytes))?,
+            delimiter: find(|kind| matches!(kind, Kind::Bool)),
+        })
+    }
+}
+
+/// Builds each message and enum once.
+#[derive(Default)]
+struct Builder {
+    comments: HashMap<(String, Vec<i32>), String>,
+    messages: HashMap<String, Arc<Message>>,
+    enums: HashMap<String, Arc<Enum>>,
+}
+
+impl Builder {
+    fn method(&mut self, rpc: &MethodDescriptor) -> Method {
+        let service = rpc.parent_service();
+        let (doc, errors) = split_errors(&self.comment(&rpc.parent_file(), rpc.path()));
+        Method {
+            service: service.name().to_owned(),
+            name: rpc.name().to_owned(),
+            path: format!("/{}/{}", service.full_name(), rpc.name()),
+            input: self.message(&rpc.input()),
+            output: self.message(&rpc.output()),
+            doc,
+            errors,
+        }
+    }
+
+    fn message(&mut self, descriptor: &MessageDescriptor) -> Arc<Message> {
+        if let Some(known) = self.messages.get(descriptor.full_name()) {
+            return Arc::clone(known);
+        }
+        let mut descriptors: Vec<_> = descriptor.fields().collect();
+        descriptors.sort_by_key(|field| field.path().last().copied());
+        let real: Vec<_> = descriptor.oneofs().filter(|oneof| !oneof.is_synthetic()).collect();
+        let mut oneofs: Vec<_> =
+            real.iter().map(|oneof| Oneof { name: oneof.name().to_owned(), members: Vec::new() }).collect();
+        let mut fields = Vec::with_capacity(descriptors.len());
+        for (index, field) in descriptors.iter().enumerate() {
+            let oneof = field.containing_oneof().and_then(|one| real.iter().position(|other| *other == one));
+            if let Some(oneof) = oneof {
+                oneofs[oneof].members.push(index);
+            }
+            fields.push(self.field(field, oneof));
+        }
+        let full_name = descriptor.full_name().to_owned();
+        let name = local_name(&full_name, descriptor.package_name());
+        let doc = self.comment(&descriptor.parent_file(), descriptor.path());
+        let plan = Arc::new(Message::new(full_name.clone(), name, doc, fields, oneofs));
+        self.messages.insert(full_name, Arc::clone(&plan));
+        plan
+    }
+
+    fn field(&mut self, field: &FieldDescriptor, oneof: Option<usize>) -> Field {
+        let cardinality = match field.cardinality() {
+            ProtoCardinality::Repeated => Cardinality::Repeated,
+            _ if field.supports_presence() => Cardinality::Optional,
+            _ => Cardinality::Implicit,
+        };
+        Field {
+            number: field.number(),
+            name: field.name().to_owned(),
+            doc: self.comment(&field.parent_message().parent_file(), field.path()),
+            kind: self.kind(&field.kind()),
+            cardinality,
+            oneof,
+        }
+    }
+
+    fn kind(&mut self, kind: &ProtoKind) -> Kind {
+        match kind {
+            ProtoKind::Bool => Kind::Bool,
+            ProtoKind::Int32 => Kind::Int32,
+            ProtoKind::Int64 => Kind::Int64,
+            ProtoKind::Sint32 => Kind::Sint32,
+            ProtoKind::Sint64 => Kind::Sint64,
+            ProtoKind::Uint32 => Kind::Uint32,
+            ProtoKind::Uint64 => Kind::Uint64,
+            ProtoKind::Fixed32 => Kind::Fixed32,
+            ProtoKind::Fixed64 => Kind::Fixed64,
+            ProtoKind::Sfixed32 => Kind::Sfixed32,
+            ProtoKind::Sfixed64 => Kind::Sfixed64,
+            ProtoKind::Float => Kind::Float,
+            ProtoKind::Double => Kind::Double,
+            ProtoKind::String => Kind::String,
+            ProtoKind::Bytes => Kind::Bytes,
+            ProtoKind::Enum(descriptor) => Kind::Enum(self.enumeration(descriptor)),
+            ProtoKind::Message(descriptor) => Kind::Message(self.message(descriptor)),
+        }
+    }
+
+    fn enumeration(&mut self, descriptor: &EnumDescriptor) -> Arc<Enum> {
+        if let Some(known) = self.enums.get(descriptor.full_name()) {
+            return Arc::clone(known);
+        }
+        let file = descriptor.parent_file();
+        let values = descriptor
+            .values()
+            .map(|value| (value.name().to_owned(), value.number(), self.comment(&file, value.path())))
+            .collect();
+        let full_name = descriptor.full_name().to_owned();
+        let name = local_name(&full_name, descriptor.package_name());
+        let doc = self.comment(&file, descriptor.path());
+        let plan = Arc::new(Enum::new(full_name.clone(), name, doc, values));
+        self.enums.insert(full_name, Arc::clone(&plan));
+        plan
+    }
+
+    fn comment(&mut self, file: &FileDescriptor, path: &[i32]) -> String {
+        self.comments.remove(&(file.name().to_owned(), path.to_vec())).unwrap_or_default()
+    }
+}
+
+/// Collects the leading comments of all files, one space of indentation removed from each line.
+fn comments(pool: &DescriptorPool) -> HashMap<(String, Vec<i32>), String> {
+    let mut found = HashMap::new();
+    for file in pool.files() {
+        let Some(info) = &file.file_descriptor_proto().source_code_info else { continue };
+        for location in &info.location {
+            let Some(comment) = &location.leading_comments else { continue };
+            let lines: Vec<_> = comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+            found.insert((file.name().to_owned(), location.path.clone()), lines.join("\n").trim_end().to_owned());
+        }
+    }
+    found
+}
+
+/// Splits the closing `Errors:` lines of an RPC's comment from its text. A line that names no code continues the last.
+fn split_errors(comment: &str) -> (String, Vec<(String, String)>) {
+    let Some((doc, listed)) = comment.split_once("Errors:") else { return (comment.to_owned(), Vec::new()) };
+    let mut errors: Vec<(String, String)> = Vec::new();
+    for line in listed.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let code = line.split_once(": ").filter(|(code, _)| code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+        match (code, errors.last_mut()) {
+            (Some((code, reason)), _) => errors.push((code.to_owned(), reason.to_owned())),
+            (None, Some((_, reason))) => reason.extend([" ", line]),
+            (None, None) => {}
+        }
+    }
+    (doc.trim_end().to_owned(), errors)
+}
+
+fn local_name(full_name: &str, package: &str) -> String {
+    full_name.strip_prefix(package).unwrap_or(full_name).trim_start_matches('.').to_owned()
+}

@@ -1,0 +1,115 @@
+//! Which notifications belong in one line: the key by which `order: discussion` keeps them in order.
+//!
+//! A noun names the thing that orders. Its key is found by reflection: the nearest field `<noun>_id`, else the `id` of a
+//! message field of that name, else the `id` of the notification's first message (a group, a contact, an invitation), so
+//! that what happens to one object is handled in order. A notification with none of these has one line for all.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{
+    message::{Cardinality, Kind, Message},
+    wire::{Reader, Value, WireError},
+};
+
+/// Where the key of a message stands, found once for each message type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderKey(Vec<usize>);
+
+impl OrderKey {
+    /// Finds the key of a message for a noun.
+    pub fn of(message: &Message, noun: &str) -> Self {
+        let own = format!("{noun}_id");
+        let path = nearest(message, &own)
+            .or_else(|| below(message, |field| field == noun))
+            .or_else(|| below(message, |_| true))
+            .unwrap_or_default();
+        Self(path)
+    }
+
+    /// Reads the key; 0 when the notification has none.
+    pub fn read(&self, message: &Message, bytes: &[u8]) -> Result<u64, WireError> {
+        let (mut plan, mut bytes) = (message, bytes);
+        let Some((last, path)) = self.0.split_last() else { return Ok(0) };
+        for step in path {
+            let Kind::Message(inner) = &plan.fields[*step].kind else { return Ok(0) };
+            let Some(Value::Message(found)) = last_value(plan, bytes, *step)? else { return Ok(0) };
+            (plan, bytes) = (inner, found);
+        }
+        Ok(match last_value(plan, bytes, *last)? {
+            Some(Value::Unsigned(id)) => id,
+            Some(Value::Message(id)) => {
+                let mut hasher = DefaultHasher::new();
+                id.hash(&mut hasher);
+                hasher.finish()
+            }
+            _ => 0,
+        })
+    }
+}
+
+/// Breadth first, so that a notification's own id beats that of something it mentions.
+fn nearest(message: &Message, name: &str) -> Option<Vec<usize>> {
+    let mut level: Vec<(Vec<usize>, &Message)> = vec![(Vec::new(), message)];
+    while !level.is_empty() {
+        let mut deeper = Vec::new();
+        for (path, plan) in level {
+            if let Some(index) = plan.index_of(name) {
+                return Some([path, vec![index]].concat());
+            }
+            for (index, field) in plan.fields.iter().enumerate() {
+                if let (Kind::Message(inner), true) = (&field.kind, field.cardinality != Cardinality::Repeated) {
+                    deeper.push(([path.clone(), vec![index]].concat(), &**inner));
+                }
+            }
+        }
+        level = deeper;
+    }
+    None
+}
+
+fn below(message: &Message, wanted: impl Fn(&str) -> bool) -> Option<Vec<usize>> {
+    message.fields.iter().enumerate().find_map(|(index, field)| match &field.kind {
+        Kind::Message(inner) if wanted(&field.name) => Some(vec![index, inner.index_of("id")?]),
+        _ => None,
+    })
+}
+
+fn last_value<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Option<Value<'b>>, WireError> {
+    let mut reader = Reader::new(plan, bytes);
+    let mut last = None;
+    while let Some((found, value)) = reader.advance()? {
+        if found == index {
+            last = Some(value);
+        }
+    }
+    Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Catalog;
+    use super::*;
+
+    fn path(subscription: &str) -> Vec<String> {
+        let Some(found) = Catalog::embedded().subscription(subscription) else { panic!("no {subscription}") };
+        let mut plan = &*found.method.output;
+        let mut names = Vec::new();
+        for step in OrderKey::of(plan, "discussion").0 {
+            names.push(plan.fields[step].name.clone());
+            if let Kind::Message(inner) = &plan.fields[step].kind {
+                plan = inner;
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn each_kind_of_notification_finds_the_thing_it_is_about() {
+        assert_eq!(path("message_received"), ["message", "discussion_id"]);
+        assert_eq!(path("discussion_new"), ["discussion", "id"]);
+        assert_eq!(path("call_incoming_call"), ["discussion_id"]);
+        assert_eq!(path("group_member_joined"), ["group", "id"]);
+        assert_eq!(path("contact_new"), ["contact", "id"]);
+        assert_eq!(path("call_ended"), [] as [&str; 0]);
+    }
+}
