@@ -1,0 +1,213 @@
+//! Connections and who is on them.
+//!
+//! A pool opens a connection when no open one has room, one at a time, and remembers a failed attempt: until its pause
+//! is over every caller gets the same answer at once, so that a thousand feeds do not storm a daemon that restarts. A
+//! connection that failed is not used again; what holds it finds out by its own error.
+
+use std::{
+    error::Error as _,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::{
+    sync::{Mutex as AsyncMutex, watch},
+    time::{Instant, timeout},
+};
+use tonic::{Status, transport::Channel};
+
+use super::{
+    CONNECT_TIMEOUT,
+    error::{CallError, is_transport},
+    transport::{Connector, Target},
+};
+
+/// Streams on one connection where the daemon sets no lower limit. With [`STREAM_WINDOW`] each, all of them stalled take
+/// half of [`CONNECTION_WINDOW`]: the other half is what keeps a busy stream going beside stuck ones.
+pub const STREAMS_PER_CONNECTION: usize = 256;
+
+/// Bytes that one stream may have under way: small, because what waits in the kernel and in us leaves the cache.
+const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Bytes that all streams of a connection may have under way.
+#[expect(clippy::cast_possible_truncation, reason = "256 streams of 64 KiB, twice, are 32 MiB")]
+const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW * STREAMS_PER_CONNECTION as u32;
+
+/// A command's answer may be a photo or an attachment: wider, so that a download is not bound by round trips.
+const COMMAND_WINDOW: u32 = 1024 * 1024;
+
+/// With [`PING_TIMEOUT`], what a half-dead peer costs at most before it is noticed: 18 s, idle or busy.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long the server's first frame, its settings, may take behind the handshake before we stop waiting for its limit.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a pool's connections carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Long streams, each in a place of its own.
+    Subscriptions,
+    /// Short calls, any number on one connection; beyond the daemon's limit they wait for each other.
+    Commands,
+}
+
+pub(super) struct Pool {
+    target: Target,
+    purpose: Purpose,
+    state: AsyncMutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connections: Vec<Arc<Connection>>,
+    failure: Option<Failure>,
+}
+
+/// The last attempt, while its pause lasts; the pauses go on where they were until one succeeds.
+struct Failure {
+    error: CallError,
+    until: Instant,
+    pauses: ExponentialBackoff,
+}
+
+struct Connection {
+    channel: Channel,
+    retired: AtomicBool,
+    used: Mutex<usize>,
+    /// What the server said it takes at one time.
+    limit: watch::Receiver<Option<u32>>,
+}
+
+/// A place on a connection, given back when dropped.
+pub(super) struct Lease(Arc<Connection>);
+
+impl Pool {
+    pub(super) fn new(target: Target, purpose: Purpose) -> Self {
+        Self { target, purpose, state: AsyncMutex::default() }
+    }
+
+    /// Finds a place, on a new connection if need be.
+    pub(super) async fn lease(&self) -> Result<Lease, CallError> {
+        let mut state = self.state.lock().await;
+        state.connections.retain(|connection| !connection.retired.load(Ordering::Acquire));
+        if let Some(lease) = state.connections.iter().find_map(|connection| connection.lease(self.purpose)) {
+            return Ok(lease);
+        }
+        if let Some(failure) = state.failure.as_ref().filter(|failure| Instant::now() < failure.until) {
+            return Err(failure.error.clone());
+        }
+        match self.connect().await {
+            Ok(connection) => {
+                state.failure = None;
+                state.connections.push(Arc::clone(&connection));
+                Ok(Lease::take(connection))
+            }
+            Err(error) => {
+                let mut pauses = state.failure.take().map_or_else(pauses, |failure| failure.pauses);
+                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+                state.failure = Some(Failure { error: error.clone(), until: Instant::now() + pause, pauses });
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Arc<Connection>, CallError> {
+        let (settings, mut limit) = watch::channel(None);
+        let connector = Connector::new(self.target.clone(), settings);
+        let window = if self.purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
+        let endpoint = self
+            .target
+            .endpoint()?
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true);
+        let attempt = timeout(CONNECT_TIMEOUT, endpoint.connect_with_connector(connector)).await;
+        let channel = match attempt {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(error)) => return Err(self.unreachable(&innermost(&error))),
+            Err(_) => return Err(self.unreachable(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+        };
+        if self.purpose == Purpose::Subscriptions {
+            // A server that does not send its settings is none; the first stream on it will tell.
+            drop(timeout(SETTINGS_TIMEOUT, limit.wait_for(Option::is_some)).await);
+        }
+        Ok(Arc::new(Connection { channel, retired: AtomicBool::new(false), used: Mutex::new(0), limit }))
+    }
+
+    fn unreachable(&self, cause: &str) -> CallError {
+        CallError::unavailable(format!("cannot connect to {}: {cause}", self.target.url()))
+    }
+}
+
+impl Connection {
+    fn lease(self: &Arc<Self>, purpose: Purpose) -> Option<Lease> {
+        let said = self.limit.borrow().map_or(STREAMS_PER_CONNECTION, |limit| limit as usize);
+        let room = match purpose {
+            // A server that takes none at all would get one: its refusal is clearer than a silent wait.
+            Purpose::Subscriptions => said.clamp(1, STREAMS_PER_CONNECTION),
+            Purpose::Commands => usize::MAX,
+        };
+        let full = *self.used.lock().unwrap_or_else(PoisonError::into_inner) >= room;
+        (!full).then(|| Lease::take(Arc::clone(self)))
+    }
+}
+
+impl Lease {
+    fn take(connection: Arc<Connection>) -> Self {
+        *connection.used.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self(connection)
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        self.0.channel.clone()
+    }
+
+    /// Classifies a status; a connection that failed gets no further callers.
+    pub(super) fn failed(&self, status: &Status) -> CallError {
+        if is_transport(status) {
+            self.0.retired.store(true, Ordering::Release);
+        }
+        CallError::from_status(status)
+    }
+
+    /// The connection is gone before anything was sent.
+    pub(super) fn broken(&self, error: &tonic::transport::Error) -> CallError {
+        self.0.retired.store(true, Ordering::Release);
+        CallError::unavailable(innermost(error))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Connecting again: 0.5 s doubling to 15 s, each with as much again at random, so 30 s at the most.
+pub(crate) fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(LONGEST_PAUSE / 2)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+fn innermost(error: &tonic::transport::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,213 @@
+//! Scripts: one file, one VM, one thread.
+//!
+//! Owns value conversion, the `olvid` API and the running of handlers. A [`Script`] is started from a [`ScriptSpec`] and
+//! is then a thread with a mailbox; its [`RuleQueue`]s take notifications as wire bytes, and what happens is told to the
+//! reporter. Which scripts exist and what feeds them is the engine's.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU64},
+    thread,
+};
+
+use tokio::{
+    runtime,
+    sync::{Semaphore, oneshot},
+    time::Instant,
+};
+
+use crate::{
+    daemon::Daemon,
+    diagnostic::{Diagnostic, Place},
+    report::Reporter,
+    rules::{Handler, Rule, RuleSet},
+};
+
+mod call;
+mod convert;
+mod failure;
+mod files;
+mod host;
+mod json;
+mod load;
+mod mailbox;
+mod sandbox;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use mailbox::{CREDITS, RuleQueue};
+use mailbox::{Mail, Mailbox};
+use worker::Worker;
+
+/// A script and the rules that name it.
+#[derive(Debug)]
+pub struct ScriptSpec {
+    /// As the rules name it, for display and in errors.
+    pub name: Arc<str>,
+    text: Text,
+    /// The directory that its modules and files are in.
+    root: PathBuf,
+    shown_root: String,
+    /// Its rules, in the order of the rule files.
+    pub rules: Vec<Arc<Rule>>,
+    /// Where each of them names it, and the function it names.
+    origins: Vec<(Place, Option<String>)>,
+}
+
+#[derive(Debug)]
+enum Text {
+    File { path: PathBuf },
+    Inline { code: String, line: usize, place: Place },
+}
+
+impl ScriptSpec {
+    /// Groups the enabled rules by script: all that name one file share it; an inline handler is a script of its own.
+    pub fn group(rules: &RuleSet) -> Vec<Self> {
+        let mut specs: Vec<Self> = Vec::new();
+        for rule in rules.rules.iter().filter(|rule| rule.enabled) {
+            match &rule.handler {
+                Handler::Inline { code, line, place } => {
+                    let text = Text::Inline { code: code.clone(), line: *line, place: place.clone() };
+                    let name = rule.file.as_str().into();
+                    specs.push(Self::new(name, text, Path::new(&rule.file), rule, (place.clone(), None)));
+                }
+                Handler::Script { path, function, place } => {
+                    let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                    let origin = (place.clone(), function.clone());
+                    let same = |spec: &&mut Self| matches!(&spec.text, Text::File { path: other } if *other == path);
+                    if let Some(spec) = specs.iter_mut().find(same) {
+                        spec.rules.push(Arc::clone(rule));
+                        spec.origins.push(origin);
+                        continue;
+                    }
+                    let shown = shown(rule, &path);
+                    specs.push(Self::new((&*shown).into(), Text::File { path: path.clone() }, &path, rule, origin));
+                }
+            }
+        }
+        specs
+    }
+
+    fn new(name: Arc<str>, text: Text, file: &Path, rule: &Arc<Rule>, origin: (Place, Option<String>)) -> Self {
+        let folder = |path: &Path| match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let shown_root = folder(Path::new(&*name)).display().to_string();
+        Self { name, text, root: folder(file), shown_root, rules: vec![Arc::clone(rule)], origins: vec![origin] }
+    }
+
+    /// Loads the script in a VM of its own and throws it away: everything that can be known without a daemon.
+    pub fn check(&self, admin: bool) -> Vec<Diagnostic> {
+        // Not on the caller's thread: a VM's C stack is bounded by its own thread.
+        thread::scope(|scope| {
+            let load = scope.spawn(|| load::load(self, &Reporter::default(), admin).map(drop));
+            load.join().unwrap_or_else(|_| Err(vec![crashed(&self.name)])).err().unwrap_or_default()
+        })
+    }
+}
+
+/// A script's path as a user would type it: from the rule file's directory, as the rule file was named.
+fn shown(rule: &Rule, canonical: &Path) -> String {
+    let folder = Path::new(&rule.file).parent().unwrap_or(Path::new(""));
+    let real = if folder == Path::new("") { Path::new(".") } else { folder }.canonicalize();
+    let below = real.ok().and_then(|real| canonical.strip_prefix(real).ok().map(Path::to_path_buf));
+    below.map_or_else(|| canonical.to_path_buf(), |below| folder.join(below)).display().to_string()
+}
+
+/// What has come in and been dealt with, over all scripts.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Notifications that came in over streams.
+    pub received: AtomicU64,
+    /// Handed to rules' queues: once for each rule that a stream feeds.
+    pub queued: AtomicU64,
+    /// Of these, the ones whose handler ended, however it ended.
+    pub settled: AtomicU64,
+    /// Of these, the ones whose handler failed.
+    pub failed: AtomicU64,
+}
+
+/// A running script.
+pub struct Script {
+    /// As the rules name it.
+    pub name: Arc<str>,
+    /// One queue a rule, in the order of the spec's rules.
+    pub queues: Vec<RuleQueue>,
+    mailbox: Arc<Mailbox>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Script {
+    /// Starts the script's thread and loads the script on it.
+    ///
+    /// `daemon` carries out its commands; `counters` are shared by all scripts.
+    pub async fn start(
+        spec: ScriptSpec,
+        daemon: Option<Daemon>,
+        reporter: Reporter,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let name = Arc::clone(&spec.name);
+        let mailbox = Arc::<Mailbox>::default();
+        let rules: Vec<_> =
+            spec.rules.iter().map(|rule| (Arc::clone(rule), Arc::new(Semaphore::new(CREDITS)))).collect();
+        let queue = |(rule, (_, credits)): (usize, &(Arc<Rule>, Arc<Semaphore>))| RuleQueue {
+            mailbox: Arc::clone(&mailbox),
+            rule,
+            credits: Arc::clone(credits),
+        };
+        let queues = rules.iter().enumerate().map(queue).collect();
+        let (ready, loaded) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let inbox = Arc::clone(&mailbox);
+        let body = move || {
+            let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
+            let script = load::load(&spec, &reporter, admin);
+            let worker = script.and_then(|script| {
+                let worker = Worker::new(script, &rules, daemon, inbox, counters);
+                worker.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())])
+            });
+            match worker {
+                Ok(worker) => {
+                    drop(ready.send(Ok(())));
+                    run(worker);
+                }
+                Err(mistakes) => drop(ready.send(Err(mistakes))),
+            }
+            end.send(()).unwrap_or_default();
+        };
+        let thread_name: String = name.chars().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect();
+        if let Err(error) = thread::Builder::new().name(thread_name).spawn(body) {
+            return Err(vec![Diagnostic::error("script-failed", format!("no thread for `{name}`: {error}"))]);
+        }
+        match loaded.await {
+            Ok(Ok(())) => Ok(Self { name, queues, mailbox, ended }),
+            Ok(Err(mistakes)) => Err(mistakes),
+            Err(_) => Err(vec![crashed(&name)]),
+        }
+    }
+
+    /// Lets the script finish what it has, until the deadline; feeds must have stopped pushing.
+    pub fn stop(&self, deadline: Instant) {
+        self.mailbox.put([Mail::Stop { deadline }]);
+    }
+
+    /// Waits for the thread to have ended; false when it does not by `deadline`.
+    pub async fn ended(self, deadline: Instant) -> bool {
+        tokio::time::timeout_at(deadline, self.ended).await.is_ok()
+    }
+}
+
+/// Drives a worker on its own thread, with timers and nothing else: sockets are the I/O thread's.
+fn run(worker: Worker) {
+    match runtime::Builder::new_current_thread().enable_time().build() {
+        Ok(runtime) => runtime.block_on(worker.work()),
+        Err(error) => tracing::debug!(%error, "no timers"),
+    }
+}
+
+fn crashed(name: &str) -> Diagnostic {
+    Diagnostic::error("script-failed", format!("`{name}` made its thread end unexpectedly"))
+}

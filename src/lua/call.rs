@@ -1,0 +1,294 @@
+//! A command on its way: prepared and checked on the script's side, carried out against the daemon, one attempt.
+//!
+//! What a command needs follows from its shape in the catalog: a request and an answer, a stream of pages, a download, or
+//! an upload with its chunks. Handles of open streams live in the script; dropping one ends the stream.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream;
+use mlua::{Table, Value};
+
+use super::convert::LuaDatum;
+use crate::{
+    daemon::{CallError, Daemon, Messages},
+    schema::{
+        Command, Kind, Message, Shape, Upload,
+        encode::{self, Mismatch},
+        wire::{self, Reader},
+    },
+};
+
+/// Bytes of one piece of a file, as the published client cuts them.
+const CHUNK: usize = 1_000_000;
+
+/// The largest download that becomes a Lua string.
+const LARGEST_DOWNLOAD: usize = 512 * 1024 * 1024;
+
+/// Names of the upload protocol: what a file is called and how big it is.
+const FILENAME: &str = "filename";
+const FILE_SIZE: &str = "file_size";
+
+/// Something a coroutine waits for.
+pub(super) enum Pending {
+    /// One request, one answer.
+    Unary(Arc<Command>, Bytes),
+    /// Opens a stream of pages and reads the first.
+    Open(Arc<Command>, Bytes),
+    /// Reads the next page.
+    Fetch(Arc<Command>, PageStream),
+    /// Reads a stream of chunks to its end.
+    Download(Arc<Command>, Bytes),
+    /// Sends files.
+    Upload(Arc<Command>, UploadRequest),
+    /// Lets time pass.
+    Sleep(Duration),
+}
+
+/// What came of it.
+pub(super) enum Outcome {
+    /// An answer, as wire bytes of the command's output.
+    Answer(Arc<Command>, Bytes),
+    /// A page of a stream that may have more; none at its end.
+    Page(Arc<Command>, PageStream, Option<Bytes>),
+    /// The content of a download.
+    Content(Vec<u8>),
+    /// Nothing to hand over.
+    Done,
+}
+
+/// An open stream of pages, shared between the script's handle and the call that reads it.
+#[derive(Clone)]
+pub(super) struct PageStream(pub(super) Rc<RefCell<Option<Messages>>>);
+
+/// Parameters of an upload and the files that follow.
+pub(super) struct UploadRequest {
+    metadata: Vec<u8>,
+    upload: Upload,
+    files: Vec<Bytes>,
+}
+
+impl Pending {
+    /// Checks a command's arguments and makes the request.
+    pub(super) fn prepare(
+        command: &Arc<Command>,
+        arguments: Value,
+        read_file: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+    ) -> Result<Self, Vec<Mismatch>> {
+        let input = &command.method.input;
+        let request = |value: Value| encode::encode(input, &LuaDatum(value), None).map(Bytes::from);
+        Ok(match &command.shape {
+            Shape::Unary(_) => Self::Unary(Arc::clone(command), request(arguments)?),
+            Shape::List(_) | Shape::Pages => Self::Open(Arc::clone(command), request(arguments)?),
+            Shape::Download(_) => Self::Download(Arc::clone(command), request(arguments)?),
+            Shape::Upload(upload, _) => {
+                let upload = UploadRequest::prepare(input, *upload, &arguments, read_file)?;
+                Self::Upload(Arc::clone(command), upload)
+            }
+        })
+    }
+
+    /// The command it carries out; none for what needs no daemon.
+    pub(super) fn command(&self) -> Option<&Arc<Command>> {
+        match self {
+            Self::Unary(command, _)
+            | Self::Open(command, _)
+            | Self::Fetch(command, _)
+            | Self::Download(command, _)
+            | Self::Upload(command, _) => Some(command),
+            Self::Sleep(_) => None,
+        }
+    }
+
+    /// Carries it out.
+    pub(super) async fn carry_out(self, daemon: Option<Daemon>) -> Result<Outcome, CallError> {
+        if let Self::Sleep(duration) = self {
+            tokio::time::sleep(duration).await;
+            return Ok(Outcome::Done);
+        }
+        let daemon = daemon.ok_or_else(|| CallError::unavailable("there is no daemon here"))?;
+        match self {
+            Self::Unary(command, request) => {
+                let answer = daemon.unary(&command.method, command.admin, request).await?;
+                Ok(Outcome::Answer(command, answer))
+            }
+            Self::Open(command, request) => {
+                let messages = daemon.pages(&command.method, command.admin, request).await?;
+                next_page(command, PageStream(Rc::default()), Some(messages)).await
+            }
+            Self::Fetch(command, stream) => {
+                let messages = stream.0.borrow_mut().take();
+                next_page(command, stream, messages).await
+            }
+            Self::Download(command, request) => {
+                let messages = daemon.pages(&command.method, command.admin, request).await?;
+                download(&command.method.output, messages).await.map(Outcome::Content)
+            }
+            Self::Upload(command, request) => {
+                let requests = stream::iter(request.messages(&command.method.input));
+                let answer = daemon.upload(&command.method, command.admin, requests).await?;
+                Ok(Outcome::Answer(command, answer))
+            }
+            Self::Sleep(_) => Ok(Outcome::Done),
+        }
+    }
+}
+
+async fn next_page(
+    command: Arc<Command>,
+    stream: PageStream,
+    messages: Option<Messages>,
+) -> Result<Outcome, CallError> {
+    let Some(mut messages) = messages else { return Ok(Outcome::Page(command, stream, None)) };
+    let page = messages.next().await?;
+    if page.is_some() {
+        *stream.0.borrow_mut() = Some(messages);
+    }
+    Ok(Outcome::Page(command, stream, page))
+}
+
+async fn download(output: &Message, mut messages: Messages) -> Result<Vec<u8>, CallError> {
+    let mut content = Vec::new();
+    while let Some(message) = messages.next().await? {
+        let mut reader = Reader::new(output, &message);
+        while let Some((_, value)) = reader.advance().map_err(|error| CallError::internal(error.to_string()))? {
+            if let wire::Value::Bytes(chunk) = value {
+                content.extend_from_slice(chunk);
+            }
+        }
+        if content.len() > LARGEST_DOWNLOAD {
+            return Err(CallError::invalid(format!("the content is larger than {LARGEST_DOWNLOAD} bytes")));
+        }
+    }
+    Ok(content)
+}
+
+impl UploadRequest {
+    /// Takes the contents out of the arguments; what remains, with sizes filled in, is the metadata.
+    fn prepare(
+        input: &Message,
+        upload: Upload,
+        arguments: &Value,
+        read_file: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+    ) -> Result<Self, Vec<Mismatch>> {
+        let Kind::Message(metadata) = &input.fields[upload.metadata].kind else {
+            return Err(vec![mistake("this upload has no metadata".to_owned())]);
+        };
+        let Value::Table(arguments) = arguments else {
+            return Err(vec![mistake("expected a table of fields".to_owned())]);
+        };
+        let copy = shallow_copy(arguments)?;
+        let mut files = Vec::new();
+        if upload.delimiter.is_some() {
+            let list = metadata.fields.iter().find(|field| is_file(&field.kind)).map(|field| field.name.as_str());
+            let list = list.ok_or_else(|| vec![mistake("this upload has no list of files".to_owned())])?;
+            let given: Value = copy.raw_get(list).map_err(lua_mistake)?;
+            if let Value::Table(given) = given {
+                let described = shallow_copy(&given)?;
+                for at in 1..=given.raw_len() {
+                    let file: Value = given.raw_get(at).map_err(lua_mistake)?;
+                    let Value::Table(file) = file else {
+                        return Err(vec![mistake(format!(
+                            "{list}[{at}]: expected a table such as {{ {FILENAME}=…, content=… }}"
+                        ))]);
+                    };
+                    let file = shallow_copy(&file)?;
+                    files.push(take_content(&file, &format!("{list}[{at}]: "), read_file)?);
+                    described.raw_set(at, file).map_err(lua_mistake)?;
+                }
+                copy.raw_set(list, described).map_err(lua_mistake)?;
+            }
+        } else {
+            files.push(take_content(&copy, "", read_file)?);
+        }
+        let metadata = encode::encode(metadata, &LuaDatum(Value::Table(copy)), None)?;
+        Ok(Self { metadata, upload, files })
+    }
+
+    /// The requests in the order of the protocol: metadata, then each file's pieces, with a mark behind each where
+    /// several may follow.
+    fn messages(self, input: &Message) -> impl Iterator<Item = Bytes> + Send + use<> {
+        let number = |index: usize| input.fields[index].number;
+        let (metadata, payload) = (number(self.upload.metadata), number(self.upload.payload));
+        let delimiter = self.upload.delimiter.map(number);
+        let first = wrapped(metadata, &self.metadata);
+        let rest = self.files.into_iter().flat_map(move |file| {
+            let pieces = file.len().div_ceil(CHUNK);
+            let chunks = (0..pieces).map(move |at| {
+                let end = file.len().min((at + 1) * CHUNK);
+                wrapped(payload, &file[at * CHUNK..end])
+            });
+            chunks.chain(delimiter.map(|number| {
+                let mut mark = Vec::new();
+                encode::put_number(number, 1, &mut mark);
+                Bytes::from(mark)
+            }))
+        });
+        std::iter::once(first).chain(rest)
+    }
+}
+
+/// Whether a field is the list of files of an upload.
+fn is_file(kind: &Kind) -> bool {
+    matches!(kind, Kind::Message(message) if message.index_of(FILE_SIZE).is_some())
+}
+
+/// Takes `content` or `path` out of a file's table and fills in its size and, from a path, its name.
+fn take_content(
+    file: &Table,
+    prefix: &str,
+    read_file: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Bytes, Vec<Mismatch>> {
+    let take = |key: &str| -> Result<Value, Vec<Mismatch>> {
+        let value = file.raw_get(key).map_err(lua_mistake)?;
+        file.raw_set(key, Value::Nil).map_err(lua_mistake)?;
+        Ok(value)
+    };
+    let wrong = |message: &str| vec![mistake(format!("{prefix}{message}"))];
+    let content = match (take("content")?, take("path")?) {
+        (Value::String(content), Value::Nil) => Bytes::from(content.as_bytes().to_vec()),
+        (Value::Nil, Value::String(path)) => {
+            let path = path.to_string_lossy();
+            if file.raw_get::<Value>(FILENAME).map_err(lua_mistake)?.is_nil() {
+                let name = path.rsplit('/').next().unwrap_or(&path);
+                file.raw_set(FILENAME, name).map_err(lua_mistake)?;
+            }
+            Bytes::from(read_file(&path).map_err(|error| wrong(&error))?)
+        }
+        (Value::Nil, Value::Nil) => return Err(wrong("give the file's `content` or its `path`")),
+        (Value::String(_), Value::String(_)) => {
+            return Err(wrong("`content` and `path` exclude each other"));
+        }
+        _ => return Err(wrong("`content` and `path` are strings")),
+    };
+    if file.raw_get::<Value>(FILENAME).map_err(lua_mistake)?.is_nil() {
+        return Err(wrong("give the file a `filename`"));
+    }
+    file.raw_set(FILE_SIZE, content.len()).map_err(lua_mistake)?;
+    Ok(content)
+}
+
+fn shallow_copy(table: &Table) -> Result<Table, Vec<Mismatch>> {
+    let lua = table.weak_lua().upgrade();
+    let copy = lua.create_table().map_err(lua_mistake)?;
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair.map_err(lua_mistake)?;
+        copy.raw_set(key, value).map_err(lua_mistake)?;
+    }
+    Ok(copy)
+}
+
+fn mistake(message: String) -> Mismatch {
+    Mismatch { path: Vec::new(), at_key: false, code: "wrong-type", message, help: None, related: None }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+fn lua_mistake(error: mlua::Error) -> Vec<Mismatch> {
+    vec![mistake(error.to_string())]
+}
+
+fn wrapped(number: u32, bytes: &[u8]) -> Bytes {
+    let mut message = Vec::with_capacity(bytes.len() + 8);
+    encode::put_bytes(number, bytes, &mut message);
+    Bytes::from(message)
+}

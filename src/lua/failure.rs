@@ -1,0 +1,101 @@
+//! What the author of a script is told of an error: the message, its place, and the script's own frames.
+//!
+//! Frames of the prelude, of the methods and of the host are folded away: they are ours to know.
+
+use mlua::{Lua, Table, Value};
+
+use super::{host::Host, json};
+
+/// Names that chunks of the host begin with; scripts have paths.
+pub(super) const OURS: &str = "=[";
+
+/// Frames that are looked at.
+const DEEPEST: usize = 200;
+
+/// Frames that are shown.
+const SHOWN: usize = 20;
+
+/// One of the script's frames.
+pub(super) struct Frame {
+    /// `script:line`.
+    pub(super) place: String,
+    /// What runs there: ``function `greet` ``.
+    what: String,
+}
+
+/// The script's frames, the innermost first.
+pub(super) fn frames(lua: &Lua) -> impl Iterator<Item = Frame> + '_ {
+    (0..DEEPEST)
+        .map_while(|level| {
+            lua.inspect_stack(level, |debug| {
+                let (source, names) = (debug.source(), debug.names());
+                let own = source.what != "C" && source.source.as_ref().is_some_and(|name| !name.starts_with(OURS));
+                own.then(|| {
+                    let chunk = source.source.as_deref().unwrap_or_default().trim_start_matches(['@', '=']);
+                    let place = debug.current_line().map_or_else(|| chunk.to_owned(), |line| format!("{chunk}:{line}"));
+                    let what = match (source.what, names.name) {
+                        ("main", _) => "main chunk".to_owned(),
+                        (_, Some(name)) => format!("function `{name}`"),
+                        (_, None) => "function".to_owned(),
+                    };
+                    Frame { place, what }
+                })
+            })
+        })
+        .flatten()
+}
+
+/// Makes a table of an error value, at the place where it was raised.
+pub(super) fn describe(lua: &Lua, host: &Host, error: &Value) -> mlua::Result<Table> {
+    let mut all = frames(lua).peekable();
+    let raised = all.peek().map(|frame| frame.place.clone());
+    let told = match error {
+        Value::Table(table) => table.raw_get::<Option<String>>("place").ok().flatten(),
+        _ => None,
+    };
+    let place = told.or(raised);
+    let message = text(host, error);
+    let message = match &place {
+        Some(place) => {
+            message.strip_prefix(place.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&message)
+        }
+        None => &message,
+    };
+    let table = lua.create_table()?;
+    table.raw_set("message", message)?;
+    table.raw_set("place", place.unwrap_or_else(|| host.script.to_string()))?;
+    let lines = all.take(SHOWN).map(|frame| format!("{}: in {}", frame.place, frame.what));
+    table.raw_set("traceback", lua.create_sequence_from(lines)?)?;
+    table.raw_set("memory", matches!(error, Value::Error(inner) if matches!(**inner, mlua::Error::MemoryError(_))))?;
+    Ok(table)
+}
+
+fn text(host: &Host, error: &Value) -> String {
+    match error {
+        Value::String(text) => text.to_string_lossy(),
+        Value::Error(error) => innermost(error),
+        Value::Table(table) if !has_tostring(table) => {
+            let shown =
+                json::encode(&host.converter, error).map_or_else(|_| "a table".to_owned(), |json| json.to_string());
+            format!("the script raised {shown}")
+        }
+        Value::Nil => "the script raised nil".to_owned(),
+        other => other.to_string().unwrap_or_else(|_| "an error value that cannot be shown".to_owned()),
+    }
+}
+
+fn has_tostring(table: &Table) -> bool {
+    let handler = table.metatable().and_then(|metatable| metatable.raw_get::<Value>("__tostring").ok());
+    handler.is_some_and(|handler| !handler.is_nil())
+}
+
+/// The words of an error of the host, without the frames that mlua adds.
+fn innermost(error: &mlua::Error) -> String {
+    match error {
+        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => innermost(cause),
+        mlua::Error::BadArgument { cause, pos, .. } => format!("bad argument #{pos}: {}", innermost(cause)),
+        mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) => text.clone(),
+        mlua::Error::FromLuaConversionError { from, to, .. } => format!("expected {to}, found {from}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,299 @@
+//! The host's side of a VM: the functions that the prelude builds the script's world from.
+//!
+//! Owns what a VM and its worker share: which run is current, what has been prepared to be waited for, and the
+//! conversions. A function that finds a mistake returns nothing and a text; the prelude makes the error of it, so that the
+//! place is the script's.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use mlua::{Lua, LuaString, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
+use serde_json::{Map, Value as Json};
+
+use super::{
+    call::{Outcome, PageStream, Pending},
+    convert::Converter,
+    failure,
+    files::Files,
+    json,
+};
+use crate::{
+    daemon::CallError,
+    report::{Event, Level, Origin, Reporter},
+    schema::{Answer, Catalog, Command, Shape, names},
+};
+
+/// The longest a script may sleep at once.
+const LONGEST_SLEEP: f64 = 86_400.0;
+
+/// Calls, streams and timers that the runs of one script may have under way.
+const MOST_PENDING: usize = 10_000;
+
+/// What a VM and its worker share.
+pub(super) struct Host {
+    pub(super) converter: Converter,
+    pub(super) files: Files,
+    pub(super) script: Arc<str>,
+    pub(super) reporter: Reporter,
+    /// Whether commands of administration exist here.
+    pub(super) admin: bool,
+    /// Rule and subscription of the run that is being resumed; none while the script loads.
+    pub(super) current: RefCell<Option<(Arc<str>, Arc<str>)>>,
+    pending: RefCell<HashMap<u64, Pending>>,
+    next_ticket: Cell<u64>,
+}
+
+impl Host {
+    pub(super) fn new(
+        lua: &Lua,
+        script: Arc<str>,
+        files: Files,
+        reporter: Reporter,
+        admin: bool,
+    ) -> mlua::Result<Rc<Self>> {
+        let list = lua.create_table()?;
+        list.raw_set("__name", "list")?;
+        list.raw_set("__metatable", false)?;
+        Ok(Rc::new(Self {
+            converter: Converter::new(list),
+            files,
+            script,
+            reporter,
+            admin,
+            current: RefCell::default(),
+            pending: RefCell::default(),
+            next_ticket: Cell::new(1),
+        }))
+    }
+
+    /// Hands over what a coroutine said it waits for.
+    pub(super) fn take_pending(&self, ticket: u64) -> Option<Pending> {
+        self.pending.borrow_mut().remove(&ticket)
+    }
+
+    /// Who is speaking, and from where.
+    pub(super) fn origin(&self, lua: &Lua) -> Origin {
+        let (rule, subscription) = self.current.borrow().clone().unzip();
+        Origin { rule, subscription, script: Arc::clone(&self.script), place: place(lua) }
+    }
+
+    /// What a waiting coroutine is resumed with: true and the value, or false, the code and the daemon's words.
+    pub(super) fn answer(&self, lua: &Lua, outcome: Result<Outcome, CallError>) -> mlua::Result<MultiValue> {
+        let value = match outcome {
+            Ok(Outcome::Answer(command, bytes)) => self.unwrapped(lua, &command, &bytes)?,
+            Ok(Outcome::Page(command, stream, page)) => {
+                let table = lua.create_table()?;
+                if let Some(bytes) = page {
+                    table.raw_set("page", self.elements(lua, &command, &bytes)?)?;
+                }
+                table.raw_set("stream", lua.create_userdata(FetchHandle(command, stream))?)?;
+                Value::Table(table)
+            }
+            Ok(Outcome::Content(content)) => Value::String(lua.create_string(content)?),
+            Ok(Outcome::Done) => Value::Nil,
+            Err(error) => {
+                let (code, words) = (lua.create_string(error.code)?, lua.create_string(error.message)?);
+                let refusal = [Value::Boolean(false), Value::String(code), Value::String(words)];
+                return Ok(refusal.into_iter().collect());
+            }
+        };
+        Ok([Value::Boolean(true), value].into_iter().collect())
+    }
+
+    fn unwrapped(&self, lua: &Lua, command: &Command, bytes: &[u8]) -> mlua::Result<Value> {
+        let (Shape::Unary(answer) | Shape::Upload(_, answer)) = &command.shape else { return Ok(Value::Nil) };
+        let output = &command.method.output;
+        let table = self.converter.table(lua, output, bytes)?;
+        match answer {
+            Answer::Nothing => Ok(Value::Nil),
+            Answer::Field(index) => table.raw_get(output.fields[*index].name.as_str()),
+            Answer::Whole => Ok(Value::Table(table)),
+        }
+    }
+
+    /// A page's elements as a list; a page that carries more than the list is its own element.
+    fn elements(&self, lua: &Lua, command: &Command, bytes: &[u8]) -> mlua::Result<Table> {
+        let output = &command.method.output;
+        let page = self.converter.table(lua, output, bytes)?;
+        match &command.shape {
+            Shape::List(index) => page.raw_get(output.fields[*index].name.as_str()),
+            _ => lua.create_sequence_from([page]),
+        }
+    }
+
+    fn hold(&self, pending: Pending) -> Result<u64, String> {
+        let mut all = self.pending.borrow_mut();
+        if all.len() >= MOST_PENDING {
+            return Err(format!("more than {MOST_PENDING} calls are prepared and not waited for"));
+        }
+        let ticket = self.next_ticket.get();
+        self.next_ticket.set(ticket + 1);
+        all.insert(ticket, pending);
+        Ok(ticket)
+    }
+
+    fn begin(&self, index: usize, arguments: Value) -> Result<u64, String> {
+        let command = &Catalog::embedded().commands()[index];
+        if self.current.borrow().is_none() {
+            return Err("commands are for handlers; this script is still being loaded".to_owned());
+        }
+        if !matches!(arguments, Value::Nil | Value::Table(_)) {
+            let form = format!("olvid.{}{{ ... }}", command.name);
+            return Err(format!("expected one table of fields, {form}, found {}", arguments.type_name()));
+        }
+        let pending = Pending::prepare(command, arguments, &|path| self.files.read(path));
+        let pending =
+            pending.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        self.hold(pending)
+    }
+
+    /// Finds a command; what its name most likely meant where there is none.
+    fn command(&self, name: &str) -> Result<(usize, bool), String> {
+        let commands = Catalog::embedded().commands();
+        let found = commands.iter().position(|command| command.name == name);
+        match found {
+            Some(index) if commands[index].admin && !self.admin => {
+                Err(format!("olvid.{name} needs an administrator's key (OLVID_ADMIN_CLIENT_KEY)"))
+            }
+            Some(index) => Ok((index, matches!(commands[index].shape, Shape::List(_) | Shape::Pages))),
+            None => {
+                let near = names::nearest(name, commands.iter().map(|command| command.name.as_str()));
+                let hint = near.map_or_else(String::new, |near| format!("; did you mean olvid.{near}?"));
+                Err(format!("there is no command olvid.{name}{hint}"))
+            }
+        }
+    }
+
+    fn say(&self, lua: &Lua, level: &str, text: String, fields: Option<&Value>) -> mlua::Result<()> {
+        let level = match level {
+            "debug" => Level::Debug,
+            "warn" => Level::Warn,
+            "error" => Level::Error,
+            _ => Level::Info,
+        };
+        let fields = match fields {
+            Some(value @ Value::Table(_)) => match json::encode(&self.converter, value)? {
+                Json::Object(fields) => fields,
+                other => Map::from_iter([("value".to_owned(), other)]),
+            },
+            Some(Value::Nil) | None => Map::new(),
+            Some(other) => {
+                return Err(mlua::Error::runtime(format!("log: the fields are a table, not {}", other.type_name())));
+            }
+        };
+        self.reporter.emit(&Event::Said { origin: self.origin(lua), level, text, fields });
+        Ok(())
+    }
+}
+
+/// Makes the table of functions that the prelude is called with.
+pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    let shared = |host: &Rc<Host>| Rc::clone(host);
+    let h = shared(host);
+    table.raw_set(
+        "begin",
+        lua.create_function(move |_, (index, given): (usize, Value)| Ok(told(h.begin(index, given))))?,
+    )?;
+    let h = shared(host);
+    let command = move |lua: &Lua, name: Value| {
+        let name = name.as_string().map(LuaString::to_string_lossy).unwrap_or_default();
+        Ok(match h.command(&name) {
+            Ok((index, streams)) => (Some(index), Value::Boolean(streams)),
+            Err(mistake) => (None, Value::String(lua.create_string(mistake)?)),
+        })
+    };
+    table.raw_set("command", lua.create_function(command)?)?;
+    let admin = host.admin;
+    let commands = move |lua: &Lua, ()| {
+        let usable = Catalog::embedded().commands().iter().filter(|command| admin || !command.admin);
+        lua.create_sequence_from(usable.map(|command| command.name.as_str()))
+    };
+    table.raw_set("commands", lua.create_function(commands)?)?;
+    let h = shared(host);
+    let fetch = move |_: &Lua, stream: mlua::UserDataRef<FetchHandle>| {
+        let FetchHandle(command, stream) = &*stream;
+        Ok(told(h.hold(Pending::Fetch(Arc::clone(command), stream.clone()))))
+    };
+    table.raw_set("fetch", lua.create_function(fetch)?)?;
+    let h = shared(host);
+    table.raw_set("sleep", lua.create_function(move |_, seconds: Value| Ok(told(sleep(&h, &seconds))))?)?;
+    table.raw_set("place", lua.create_function(|lua, ()| Ok(place(lua)))?)?;
+    let h = shared(host);
+    let log = move |lua: &Lua, (level, text, fields): (String, LuaString, Option<Value>)| {
+        h.say(lua, &level, text.to_string_lossy(), fields.as_ref())
+    };
+    table.raw_set("log", lua.create_function(log)?)?;
+    let h = shared(host);
+    let encode = move |_: &Lua, value: Value| Ok(json::encode(&h.converter, &value)?.to_string());
+    table.raw_set("json_encode", lua.create_function(encode)?)?;
+    let h = shared(host);
+    let decode = move |lua: &Lua, text: LuaString| json::decode(lua, &h.converter, &text.as_bytes());
+    table.raw_set("json_decode", lua.create_function(decode)?)?;
+    table.raw_set("null", Value::NULL)?;
+    let h = shared(host);
+    let array = move |_: &Lua, table: Table| h.converter.mark_list(&table).map(|()| table);
+    table.raw_set("array", lua.create_function(array)?)?;
+    let h = shared(host);
+    table.raw_set("module", lua.create_function(move |lua, name: String| Ok(told(h.files.module(lua, &name))))?)?;
+    let h = shared(host);
+    let read = move |lua: &Lua, path: String| Ok(told(h.files.read(&path).and_then(|text| string(lua, &text))));
+    table.raw_set("read_file", lua.create_function(read)?)?;
+    let h = shared(host);
+    let save = move |_: &Lua, (folder, name, content): (String, LuaString, LuaString)| {
+        Ok(told(h.files.save(&folder, &name.to_string_lossy(), &content.as_bytes())))
+    };
+    table.raw_set("save_file", lua.create_function(save)?)?;
+    let h = shared(host);
+    table.raw_set("describe", lua.create_function(move |lua, error: Value| failure::describe(lua, &h, &error))?)?;
+    Ok(table)
+}
+
+/// A value and nothing, or nothing and what is wrong.
+fn told<T>(result: Result<T, String>) -> (Option<T>, Option<String>) {
+    match result {
+        Ok(value) => (Some(value), None),
+        Err(mistake) => (None, Some(mistake)),
+    }
+}
+
+fn string(lua: &Lua, bytes: &[u8]) -> Result<LuaString, String> {
+    lua.create_string(bytes).map_err(|error| error.to_string())
+}
+
+fn sleep(host: &Host, seconds: &Value) -> Result<u64, String> {
+    let seconds = match seconds {
+        Value::Integer(seconds) => f64::from(i32::try_from(*seconds).unwrap_or(i32::MAX)),
+        Value::Number(seconds) => *seconds,
+        other => return Err(format!("sleep: expected seconds, found {}", other.type_name())),
+    };
+    if !(0.0..=LONGEST_SLEEP).contains(&seconds) {
+        return Err(format!("sleep: {seconds} s is not between 0 and {LONGEST_SLEEP}"));
+    }
+    if host.current.borrow().is_none() {
+        return Err("sleep is for handlers; this script is still being loaded".to_owned());
+    }
+    host.hold(Pending::Sleep(Duration::from_secs_f64(seconds)))
+}
+
+/// `script:line` of the innermost frame that is the script's own.
+fn place(lua: &Lua) -> Option<String> {
+    failure::frames(lua).next().map(|frame| frame.place)
+}
+
+/// A script's handle on an open stream; closed when its loop ends, or collected.
+pub(super) struct FetchHandle(pub(super) Arc<Command>, pub(super) PageStream);
+
+impl UserData for FetchHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::Close, |_, this, _: Value| {
+            this.1.0.borrow_mut().take();
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,187 @@
+-- What every script finds: the part of the host that is best written in Lua.
+--
+-- Called once with the host's functions. A function that must wait yields the mark PENDING and a ticket; the worker
+-- carries the ticket out and resumes with the result. `coroutine` is wrapped so that such a yield passes through the
+-- coroutines of a script up to the worker, whatever they are used for.
+local host = ...
+
+local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
+local running, isyieldable, close, yield = coroutine.running, coroutine.isyieldable, coroutine.close, coroutine.yield
+local error, pcall, xpcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget =
+  error, pcall, xpcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget
+local load, string_format, concat, pack, unpack = load, string.format, table.concat, table.pack, table.unpack
+
+local PENDING = {}
+
+-- A refusal of the daemon, or arguments that were not sent: an error value with fields, not a text.
+local Refusal = {
+  __name = "olvid.error",
+  __metatable = false,
+  __tostring = function(e)
+    local place = e.place and e.place .. ": " or ""
+    return string_format("%solvid.%s: %s: %s", place, e.command, e.code, e.message)
+  end,
+  __concat = function(a, b) return tostring(a) .. tostring(b) end,
+}
+
+local function refuse(command, code, message, sent)
+  local refusal = { command = command, code = code, message = message, sent = sent, place = host.place() }
+  error(setmetatable(refusal, Refusal), 0)
+end
+
+local function settled(command, ok, value, message)
+  if ok then return value end
+  refuse(command, value, message, true)
+end
+
+local function await(command, ticket)
+  if not isyieldable() then
+    error("cannot wait here: " .. command .. " was called inside a sort comparator, a gsub callback or a metamethod", 3)
+  end
+  return settled(command, yield(PENDING, ticket))
+end
+
+-- Commands.
+
+local function begin(name, index, arguments)
+  local ticket, mistake = host.begin(index, arguments)
+  if not ticket then refuse(name, "INVALID_ARGUMENT", mistake, false) end
+  return ticket
+end
+
+local function iterate(name, opened)
+  local page, at, stream = opened.page, 0, opened.stream
+  local function following()
+    while page do
+      at = at + 1
+      if page[at] ~= nil then return page[at] end
+      page, at = await(name, host.fetch(stream)).page, 0
+    end
+  end
+  return following, nil, nil, stream
+end
+
+local function command(name, index, streams)
+  return function(arguments, extra)
+    if extra ~= nil then
+      refuse(name, "INVALID_ARGUMENT", "takes one table of fields: olvid." .. name .. "{ ... }", false)
+    end
+    local answer = await(name, begin(name, index, arguments))
+    if streams then return iterate(name, answer) end
+    return answer
+  end
+end
+
+-- Made on first use: a VM that uses five commands holds five functions.
+local olvid = setmetatable({}, {
+  __metatable = false,
+  __index = function(self, name)
+    local index, streams = host.command(name)
+    if not index then error(streams, 2) end
+    local made = command(name, index, streams)
+    rawset(self, name, made)
+    return made
+  end,
+  __pairs = function(self)
+    local names, at = host.commands(), 0
+    return function()
+      at = at + 1
+      if names[at] then return names[at], self[names[at]] end
+    end
+  end,
+})
+
+-- Coroutines of scripts. `raised` keeps the coroutine's own errors apart from what it returns.
+
+local theirs = setmetatable({}, { __mode = "k" })
+
+local function pass(co, ok, first, ...)
+  if ok and first == PENDING then return pass(co, resume(co, yield(PENDING, ...))) end
+  return ok, first, ...
+end
+
+local function raise_or_return(ok, ...)
+  if ok then return ... end
+  error((...), 0)
+end
+
+local coroutine = {
+  create = function(f)
+    local co = create(f)
+    theirs[co] = true
+    return co
+  end,
+  resume = function(co, ...) return pass(co, resume(co, ...)) end,
+  yield = function(...)
+    if not theirs[running()] then error("attempt to yield from outside a coroutine", 2) end
+    return yield(...)
+  end,
+  wrap = function(f)
+    local co = create(f)
+    theirs[co] = true
+    return function(...) return raise_or_return(pass(co, resume(co, ...))) end
+  end,
+  running = function()
+    local co = running()
+    return co, not theirs[co]
+  end,
+  isyieldable = function() return theirs[running()] == true and isyieldable() end,
+  status = status,
+  close = close,
+}
+
+-- Modules.
+
+local loaded, loading = {}, {}
+
+local function require(name)
+  if loaded[name] ~= nil then return loaded[name] end
+  if loading[name] then error("module `" .. name .. "` requires itself", 2) end
+  local chunk, mistake = host.module(name)
+  if not chunk then error(mistake, 2) end
+  loading[name] = true
+  local ok, value = pcall(chunk, name)
+  loading[name] = nil
+  if not ok then error(value, 0) end
+  if value == nil then value = true end
+  loaded[name] = value
+  return value
+end
+
+-- The log.
+
+local function display(...)
+  local parts = pack(...)
+  for at = 1, parts.n do parts[at] = tostring(parts[at]) end
+  return concat(parts, "\t")
+end
+
+local log = {}
+for _, level in ipairs { "debug", "info", "warn", "error" } do
+  log[level] = function(text, fields) host.log(level, tostring(text), fields) end
+end
+
+local globals = _G
+globals.olvid = olvid
+globals.coroutine = coroutine
+globals.log = log
+globals.json = { encode = host.json_encode, decode = host.json_decode, null = host.null, array = host.array }
+globals.require = require
+globals.print = function(...) host.log("info", display(...)) end
+globals.sleep = function(seconds)
+  local ticket, mistake = host.sleep(seconds)
+  if not ticket then error(mistake, 2) end
+  await("sleep", ticket)
+end
+globals.load = function(chunk, name, _, environment)
+  return load(chunk, name or "=(load)", "t", environment == nil and globals or environment)
+end
+
+-- One coroutine runs handler after handler: `false, failure` tells the worker that one failed, `true` that it did not.
+local function drive(handler, notification, rule)
+  while true do
+    handler, notification, rule = yield(xpcall(handler, host.describe, notification, rule))
+  end
+end
+
+return { drive = drive, pending = PENDING, methods_environment = { read = host.read_file, save = host.save_file } }

@@ -1,0 +1,156 @@
+//! Stories of one script without a daemon: what handlers see, how they wait, what is told of their mistakes.
+
+use std::{
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    diagnostic::Source,
+    report::{Event, FailureKind},
+    rules::Order,
+    schema::{Catalog, encode},
+};
+
+/// Starts one inline handler for `message_received`, feeds it messages with these bodies, and returns what it said.
+fn said(code: &str, bodies: &[&str]) -> Vec<String> {
+    run(code, bodies, Order::Discussion, Duration::from_secs(5))
+}
+
+fn run(code: &str, bodies: &[&str], order: Order, timeout: Duration) -> Vec<String> {
+    let source = Source::new("rules.yaml", "lua: |\n".to_owned() + code);
+    let place = source.line(2);
+    let subscription = Arc::clone(Catalog::embedded().subscription("message_received").unwrap());
+    let rule = Rule {
+        name: "test".to_owned(),
+        file: "rules.yaml".to_owned(),
+        place: place.clone(),
+        subscription: Arc::clone(&subscription),
+        request: Bytes::new(),
+        count: None,
+        handler: Handler::Inline { code: code.to_owned(), line: 2, place },
+        enabled: true,
+        description: None,
+        timeout,
+        concurrency: 16,
+        order,
+    };
+    let rules = RuleSet { rules: vec![Arc::new(rule)] };
+    let spec = ScriptSpec::group(&rules).pop().unwrap();
+    let (sender, events) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let reporter = Reporter::new(vec![Box::new(move |event| {
+        let line = match event {
+            Event::Said { text, origin, .. } => format!("{text} @{}", origin.place.clone().unwrap_or_default()),
+            Event::RunFailed(failure) => format!("{:?} {}", failure.kind, failure.message),
+            other => format!("{other:?}"),
+        };
+        sender.lock().unwrap().send(line).unwrap();
+    })]);
+    let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let script = Script::start(spec, None, reporter, Arc::default()).await.unwrap();
+        for (at, body) in bodies.iter().enumerate() {
+            let message = serde_json::json!({ "message": { "body": body, "discussion_id": at + 1 } });
+            let bytes = encode::encode(&subscription.method.output, &&message, None).unwrap();
+            script.queues[0].push(&[bytes.into()]).await;
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        script.stop(deadline);
+        assert!(script.ended(deadline).await);
+    });
+    // The channel closes when the thread has let go of the VM and everything in it: a VM that is kept fails here.
+    let mut lines = Vec::new();
+    loop {
+        match events.recv_timeout(Duration::from_secs(20)) {
+            Ok(line) => lines.push(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return lines,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the VM was not freed"),
+        }
+    }
+}
+
+#[test]
+fn a_handler_sees_the_notification_and_its_rule() {
+    let code = "local n, rule = ...\nprint(n.message.body, rule.name, n.message.reactions, #n.message.reactions == 0)";
+    let lines = said(code, &["hi 👍"]);
+    assert!(lines[0].starts_with("hi 👍\ttest\tlist: 0x") && lines[0].ends_with("true @rules.yaml:3"), "{lines:?}");
+}
+
+#[test]
+fn a_sleeping_handler_holds_up_nobody() {
+    let code = "local n = ...\nif n.message.body == 'slow' then sleep(0.05) end\nprint(n.message.body)";
+    assert_eq!(said(code, &["slow", "quick"]), ["quick @rules.yaml:4", "slow @rules.yaml:4"]);
+    let strict = run(code, &["slow", "quick"], Order::Rule, Duration::from_secs(5));
+    assert_eq!(strict, ["slow @rules.yaml:4", "quick @rules.yaml:4"]);
+}
+
+#[test]
+fn waiting_passes_through_coroutines_pcall_and_iterators() {
+    let code = r"
+local results = {}
+local co = coroutine.wrap(function() sleep(0.001) coroutine.yield('a') sleep(0.001) return 'b' end)
+for value in co do results[#results + 1] = value if value == 'b' then break end end
+local ok = pcall(function() sleep(0.001) results[#results + 1] = 'c' error('x') end)
+results[#results + 1] = tostring(ok)
+print(table.concat(results, ' '))";
+    assert_eq!(said(code, &["x"]), ["a b c false @rules.yaml:8"]);
+}
+
+#[test]
+fn a_mistake_is_told_with_its_place_and_the_next_notification_is_handled() {
+    let code = "local n = ...\nif n.message.body == 'bad' then local x = nil; x.y = 1 end\nprint('fine')";
+    let lines = said(code, &["bad", "good"]);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("Error attempt to index a nil value"), "{lines:?}");
+    assert_eq!(lines[1], "fine @rules.yaml:4");
+}
+
+#[test]
+fn a_run_that_waits_too_long_is_ended() {
+    let lines = run("sleep(60)", &["x"], Order::None, Duration::from_millis(20));
+    assert_eq!(
+        lines,
+        [format!(
+            "{:?} not done after 20ms, waiting for sleep; the rule's `timeout` sets the limit",
+            FailureKind::Timeout
+        )]
+    );
+}
+
+#[test]
+fn arguments_are_checked_before_anything_is_sent() {
+    let code = r"
+local ok, e = pcall(olvid.message_send, { discussion_id = 'x', bdy = 1 })
+print(ok, e.code, e.command, e.sent, tostring(e))
+local ok, e = pcall(function() olvid.message_sent{} end)
+print(e)
+print(pcall(function() return olvid.ping() end))";
+    let lines = said(code, &["x"]);
+    assert!(
+        lines[0].starts_with(
+            "false\tINVALID_ARGUMENT\tmessage_send\tfalse\trules.yaml:3: olvid.message_send: INVALID_ARGUMENT: "
+        ),
+        "{lines:?}"
+    );
+    assert!(lines[0].contains("unknown field `bdy` of MessageSendRequest (did you mean `body`?)"), "{lines:?}");
+    assert!(lines[1].contains("there is no command olvid.message_sent; did you mean olvid.message_send?"), "{lines:?}");
+    assert!(lines[2].contains("olvid.ping: UNAVAILABLE"), "{lines:?}");
+}
+
+#[test]
+fn json_goes_both_ways() {
+    let code = r#"
+local n = ...
+local t = json.decode('{"a":[],"b":[1,2.5,"x",null],"c":{}}')
+print(json.encode(t), #t.b, t.b[4] == json.null, json.encode(n.message.reactions))
+local cycle = {} cycle.self = cycle
+print(pcall(json.encode, cycle))"#;
+    let lines = said(code, &["x"]);
+    assert!(lines[0].starts_with(r#"{"a":[],"b":[1,2.5,"x",null],"c":{}}"#), "{lines:?}");
+    assert!(lines[0].contains("\ttrue\t[]"), "{lines:?}");
+    assert!(lines[1].contains("does a table contain itself?"), "{lines:?}");
+}
