@@ -2,11 +2,29 @@
 //!
 //! Reads the given files and nothing else. Scripts are named here, not opened as Lua: compiling is the floor above.
 
+mod handler;
+mod keys;
+mod load;
+mod node;
+mod parameters;
+pub mod pattern;
+mod resolve;
+mod scan;
+mod span;
+mod syntax;
+mod yaml;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{diagnostic::Place, schema::Subscription};
+use crate::{
+    diagnostic::{Diagnostic, Place, Severity},
+    schema::{Catalog, Subscription},
+};
+
+/// More mistakes than anyone reads at once.
+const MAX_DIAGNOSTICS: usize = 100;
 
 /// All rules of all given files, in the order of the files.
 #[derive(Debug, Default)]
@@ -77,4 +95,40 @@ pub enum Order {
     Rule,
     /// As they come.
     None,
+}
+
+impl RuleSet {
+    /// Loads files, and every rule file directly in directories.
+    ///
+    /// The set holds what could be understood. It is to be refused as a whole where any diagnostic is an error.
+    pub fn load(paths: &[PathBuf], catalog: &Catalog) -> (Self, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let (mut rules, mut named) = (Vec::new(), Vec::new());
+        for text in load::texts(paths, &mut diagnostics) {
+            let found = resolve::file(&text.path, &text.source, catalog);
+            rules.extend(found.rules.into_iter().map(Arc::new));
+            named.extend(found.named);
+            diagnostics.extend(found.told);
+        }
+        diagnostics.extend(resolve::unique(named));
+        (Self { rules }, limited(diagnostics))
+    }
+}
+
+/// Cuts a long list of mistakes, warnings first.
+fn limited(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if diagnostics.len() <= MAX_DIAGNOSTICS {
+        return diagnostics;
+    }
+    let all = diagnostics.len();
+    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    }
+    diagnostics.truncate(MAX_DIAGNOSTICS);
+    let severity = diagnostics.first().map_or(Severity::Error, |first| first.severity);
+    let more = all - diagnostics.len();
+    if more > 0 {
+        diagnostics.push(Diagnostic { severity, ..Diagnostic::error("more", format!("and {more} more")) });
+    }
+    diagnostics
 }

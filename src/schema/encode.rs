@@ -88,8 +88,8 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// A check of regular expressions, given each pattern; returns what is wrong with it.
-pub type PatternCheck<'c> = &'c dyn Fn(&str) -> Result<(), String>;
+/// A check of regular expressions, given the way to each pattern and its text; returns what is wrong with it.
+pub type PatternCheck<'c> = &'c dyn Fn(&[Step], &str) -> Result<(), String>;
 
 /// Writes a value as a message, or tells everything that keeps it from being one.
 ///
@@ -232,7 +232,7 @@ impl Encoder<'_> {
             match (str::from_utf8(bytes), self.patterns) {
                 (Err(_), _) => return self.wrong("the text is not valid UTF-8".to_owned(), None),
                 (Ok(pattern), Some(check)) if self.in_pattern => {
-                    if let Err(mistake) = check(pattern) {
+                    if let Err(mistake) = check(&self.path, pattern) {
                         self.push("invalid-pattern", mistake, None);
                         return;
                     }

@@ -1,0 +1,148 @@
+//! What handles a rule's notifications: a script that is there, or Lua in the rule file with its line.
+
+use std::{fs, io, path::Path};
+
+use super::{
+    Handler, keys, load,
+    node::{Entry, Value},
+    resolve::Context,
+};
+use crate::diagnostic::{Diagnostic, Place};
+
+/// Words that no function of Lua's can be called.
+const RESERVED: [&str; 22] = [
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
+    "or", "repeat", "return", "then", "true", "until", "while",
+];
+
+/// Reads the handler of a rule, whichever way it is given.
+pub(super) fn read(context: &mut Context<'_>, entries: &[Entry], title: &str, place: &Place) -> Option<Handler> {
+    let find = |key: &str| entries.iter().find(|entry| entry.key == key);
+    match (find(keys::HANDLER), find(keys::LUA)) {
+        (Some(handler), Some(lua)) => {
+            let (first, second) = if handler.at < lua.at { (handler, lua) } else { (lua, handler) };
+            let message = format!("{title} has both `handler` and `lua`");
+            let diagnostic = Diagnostic::error("handler", message)
+                .at(context.document.key_place(second))
+                .related(context.document.key_place(first), "the other one")
+                .help("keep one of them");
+            context.tell(diagnostic);
+            None
+        }
+        (Some(entry), None) => script(context, entry),
+        (None, Some(entry)) => inline(context, entry),
+        (None, None) => {
+            let meant = |entry: &Entry| matches!(keys::meant(&entry.key), Some(keys::HANDLER | keys::LUA));
+            if !entries.iter().any(|entry| !keys::is_key(&entry.key) && meant(entry)) {
+                let help = "add `handler: scripts/name.lua`, or the code itself below `lua: |`";
+                let message = format!("{title} has no `handler`");
+                context.tell(Diagnostic::error("missing-key", message).at(place.clone()).help(help));
+            }
+            None
+        }
+    }
+}
+
+fn script(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
+    let Some(text) = entry.value.text().filter(|text| !text.trim().is_empty()) else {
+        context.wrong(entry, "the path of a Lua script", Some("for example `handler: scripts/ping.lua`"));
+        return None;
+    };
+    let place = context.document.place(&entry.value);
+    let (path, function) = match split(text) {
+        Ok(split) => split,
+        Err(message) => {
+            let help = "write the name of a function behind the last colon: `scripts/groups.lua:on_rename`";
+            context.tell(Diagnostic::error("handler", message).at(place).help(help));
+            return None;
+        }
+    };
+    let full = context.folder.join(path);
+    if let Err(diagnostic) = is_file(&full, path, context.folder) {
+        context.tell(diagnostic.at(place));
+        return None;
+    }
+    Some(Handler::Script { path: full, function: function.map(str::to_owned), place })
+}
+
+/// Splits a path from the name of a function behind the last colon.
+fn split(text: &str) -> Result<(&str, Option<&str>), String> {
+    let Some((path, function)) = text.rsplit_once(':') else { return Ok((text, None)) };
+    let mut letters = function.chars();
+    let starts = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    let named = starts && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    let shown = function.escape_debug();
+    match path {
+        "" => Err("the path before the colon is missing".to_owned()),
+        _ if RESERVED.contains(&function) => Err(format!("`{shown}` is a word of Lua's own, not a function")),
+        _ if named => Ok((path, Some(function))),
+        _ if function.is_empty() => Err("the name of a function is missing behind the colon".to_owned()),
+        // A colon may be part of the path itself.
+        _ if Path::new(text).extension().is_some_and(|kind| kind == "lua") => Ok((text, None)),
+        _ => Err(format!("`{shown}` is no name of a Lua function")),
+    }
+}
+
+fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Diagnostic> {
+    let shown = written.escape_debug();
+    match fs::metadata(full) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_dir() => {
+            let message = format!("`{shown}` is a directory");
+            Err(Diagnostic::error("handler", message).help("name a script in it"))
+        }
+        Ok(_) => Err(Diagnostic::error("handler", format!("`{shown}` is not a regular file"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let help = match near(full, written) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if Path::new(written).is_absolute() => "there is no such file".to_owned(),
+                None => match load::shown(folder) {
+                    below if below.is_empty() => "paths start at the rule file's directory".to_owned(),
+                    below => format!("paths start at the rule file's directory, `{below}`"),
+                },
+            };
+            Err(Diagnostic::error("handler-missing", format!("there is no script `{shown}`")).help(help))
+        }
+        Err(error) => Err(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}"))),
+    }
+}
+
+/// The written path with the name of a file that is there.
+fn near(full: &Path, written: &str) -> Option<String> {
+    if full.extension().is_none() && full.with_extension("lua").is_file() {
+        return Some(format!("{written}.lua"));
+    }
+    let near = load::near(full)?;
+    let name = Path::new(&near).file_name()?.to_str()?;
+    Some(load::shown(&Path::new(written).with_file_name(name)))
+}
+
+fn inline(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
+    let code = match &entry.value.value {
+        Value::Text(code) if !code.trim().is_empty() => code,
+        Value::Text(_) | Value::Null => {
+            let message = format!("`{}` holds no code", entry.key);
+            let help = "write `lua: |` and the code below, indented";
+            let place = context.document.key_place(entry);
+            context.tell(Diagnostic::error("handler", message).at(place).help(help));
+            return None;
+        }
+        _ => {
+            context.wrong(entry, "Lua code as a text", Some("write `lua: |` and the code below, indented"));
+            return None;
+        }
+    };
+    let source = &context.document.source;
+    let start = context.document.text_start(&entry.value);
+    let header = source.text[start..].chars().next();
+    let line = source.position(start).0 + usize::from(matches!(header, Some('|' | '>')));
+    let place = match header {
+        Some('|' | '>') => source.line(line),
+        _ => context.document.place(&entry.value),
+    };
+    if header == Some('>') && code.trim_end().contains(' ') {
+        let warning = Diagnostic::warning("folded-code", "`>` joins the lines of the code into one");
+        context.tell(warning.at(context.document.place(&entry.value)).help("write `lua: |`"));
+    }
+    Some(Handler::Inline { code: code.clone(), line, place })
+}

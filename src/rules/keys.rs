@@ -1,0 +1,191 @@
+//! The keys of a rule that say how it runs. Whatever is no key of a rule is a parameter of its subscription.
+
+use std::time::Duration;
+
+use super::{
+    Order,
+    node::{Entry, Value},
+    resolve::Context,
+};
+use crate::{diagnostic::Diagnostic, schema::names};
+
+pub(super) const NAME: &str = "name";
+pub(super) const SUBSCRIPTION: &str = "subscription";
+pub(super) const HANDLER: &str = "handler";
+pub(super) const LUA: &str = "lua";
+
+/// Every key of a rule.
+pub(super) const KEYS: [&str; 9] =
+    [NAME, SUBSCRIPTION, HANDLER, LUA, "enabled", "description", "timeout", "concurrency", "order"];
+
+/// What other programs call these keys.
+const SYNONYMS: [(&str, &str); 13] = [
+    ("on", SUBSCRIPTION),
+    ("event", SUBSCRIPTION),
+    ("trigger", SUBSCRIPTION),
+    ("when", SUBSCRIPTION),
+    ("notification", SUBSCRIPTION),
+    ("script", HANDLER),
+    ("run", HANDLER),
+    ("action", HANDLER),
+    ("do", HANDLER),
+    ("code", LUA),
+    ("comment", "description"),
+    ("max_runtime", "timeout"),
+    ("parallel", "concurrency"),
+];
+
+/// Names longer than this fill a log line.
+const MAX_NAME: usize = 100;
+
+/// A handler that is given longer is no handler but a program of its own.
+const MAX_TIMEOUT: Duration = Duration::from_hours(24);
+
+const MAX_CONCURRENCY: usize = 10_000;
+
+/// The keys as meant, defaults filled in.
+pub(super) struct Keys {
+    /// None where it is missing or mistaken.
+    pub(super) name: Option<String>,
+    pub(super) enabled: bool,
+    pub(super) description: Option<String>,
+    pub(super) timeout: Duration,
+    pub(super) concurrency: usize,
+    pub(super) order: Order,
+}
+
+/// Whether this is a key of a rule.
+pub(super) fn is_key(name: &str) -> bool {
+    KEYS.contains(&name)
+}
+
+/// The key of a rule that a mistaken key most likely means.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let synonym = SYNONYMS.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, key)| *key);
+    synonym.or_else(|| names::nearest(name, KEYS).and_then(|near| KEYS.into_iter().find(|key| *key == near)))
+}
+
+/// Reads the keys of a rule, `subscription` and its handler left to others.
+pub(super) fn read(context: &mut Context<'_>, entries: &[Entry]) -> Keys {
+    let mut keys = Keys {
+        name: None,
+        enabled: true,
+        description: None,
+        timeout: Duration::from_secs(30),
+        concurrency: 16,
+        order: Order::default(),
+    };
+    for entry in entries {
+        match entry.key.as_str() {
+            NAME => keys.name = name(context, entry),
+            "enabled" => match entry.value.value {
+                Value::Bool(enabled) => keys.enabled = enabled,
+                _ => context.wrong(entry, "true or false", None),
+            },
+            "description" => match entry.value.text() {
+                Some(text) => keys.description = Some(text.to_owned()),
+                None => context.wrong(entry, "a text", Some("put it in quotes")),
+            },
+            "timeout" => keys.timeout = timeout(context, entry).unwrap_or(keys.timeout),
+            "concurrency" => keys.concurrency = concurrency(context, entry).unwrap_or(keys.concurrency),
+            "order" => keys.order = order(context, entry).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    keys
+}
+
+fn name(context: &mut Context<'_>, entry: &Entry) -> Option<String> {
+    let Some(name) = entry.value.text() else {
+        context.wrong(entry, "a text", Some("put it in quotes"));
+        return None;
+    };
+    let mistake = if name.trim().is_empty() {
+        "the name is empty"
+    } else if name.chars().any(char::is_control) {
+        "the name is more than one line, or has control characters"
+    } else if name.chars().count() > MAX_NAME {
+        "the name is longer than 100 characters"
+    } else if name.trim() != name {
+        "the name starts or ends with a blank"
+    } else {
+        return Some(name.to_owned());
+    };
+    let place = context.document.place(&entry.value);
+    let help = "a short name that tells this rule from others in a log line; more belongs into `description`";
+    context.tell(Diagnostic::error("invalid-value", mistake).at(place).help(help));
+    None
+}
+
+fn timeout(context: &mut Context<'_>, entry: &Entry) -> Option<Duration> {
+    const FORMS: &str = "write `30s`, `500ms`, `2m` or `1h`; a number alone counts seconds";
+    let read = match &entry.value.value {
+        Value::Signed(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+        Value::Unsigned(_) | Value::Huge => Some(Duration::MAX),
+        Value::Text(text) => duration(text),
+        _ => None,
+    };
+    let Some(read) = read else {
+        context.wrong(entry, "a time", Some(FORMS));
+        return None;
+    };
+    let message = if read.is_zero() {
+        "the timeout is zero: no handler could run"
+    } else if read > MAX_TIMEOUT {
+        "the timeout is longer than 24 hours"
+    } else {
+        return Some(read);
+    };
+    let place = context.document.place(&entry.value);
+    context.tell(Diagnostic::error("out-of-range", message).at(place).help(FORMS));
+    None
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|found: char| !found.is_ascii_digit())?;
+    let milliseconds = match text[unit..].trim() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let number: u64 = text[..unit].parse().ok()?;
+    Some(Duration::from_millis(number.saturating_mul(milliseconds)))
+}
+
+fn concurrency(context: &mut Context<'_>, entry: &Entry) -> Option<usize> {
+    let number = match entry.value.value {
+        Value::Signed(number) => usize::try_from(number).unwrap_or(0),
+        Value::Unsigned(_) | Value::Huge => usize::MAX,
+        _ => {
+            context.wrong(entry, "a whole number", None);
+            return None;
+        }
+    };
+    if (1..=MAX_CONCURRENCY).contains(&number) {
+        return Some(number);
+    }
+    let message = format!("`{}` is out of range", entry.key);
+    let place = context.document.place(&entry.value);
+    let help = format!("1 to {MAX_CONCURRENCY}; for one run after another there is `order: rule`");
+    context.tell(Diagnostic::error("out-of-range", message).at(place).help(help));
+    None
+}
+
+fn order(context: &mut Context<'_>, entry: &Entry) -> Option<Order> {
+    match entry.value.text() {
+        Some("discussion") => return Some(Order::Discussion),
+        Some("rule") => return Some(Order::Rule),
+        Some("none") => return Some(Order::None),
+        _ => {}
+    }
+    let near = entry.value.text().and_then(|text| names::nearest(text, ["discussion", "rule", "none"]));
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`discussion`: in order within one discussion; `rule`: strictly one after another; `none`: as they come"
+            .to_owned(),
+    };
+    context.wrong(entry, "discussion, rule or none", Some(&help));
+    None
+}

@@ -1,0 +1,148 @@
+//! From paths to texts: which files are rule files, and reading them without being held up or filled up.
+//!
+//! Knows nothing of what is in them.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, Metadata},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::scan::MAX_BYTES;
+use crate::diagnostic::{Diagnostic, Place, Source};
+
+/// A rule file that was read.
+pub(super) struct Text {
+    pub(super) path: PathBuf,
+    pub(super) source: Arc<Source>,
+}
+
+/// Reads every rule file that the paths lead to, each once.
+pub(super) fn texts(paths: &[PathBuf], diagnostics: &mut Vec<Diagnostic>) -> Vec<Text> {
+    let mut files = Vec::new();
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => directory(path, &mut files, diagnostics),
+            Ok(_) => files.push(path.clone()),
+            Err(error) => diagnostics.push(unreadable(path, &error)),
+        }
+    }
+    let mut seen = HashSet::new();
+    files.retain(|path| fs::canonicalize(path).is_ok_and(|real| seen.insert(real)) || !path.exists());
+    files.into_iter().filter_map(|path| read(path, diagnostics)).collect()
+}
+
+fn directory(path: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
+    let entries = match fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => return diagnostics.push(unreadable(path, &error)),
+    };
+    let mut found: Vec<_> = entries.iter().map(fs::DirEntry::path).filter(|path| is_rule_file(path)).collect();
+    found.sort();
+    if found.is_empty() {
+        let message = format!("no rule files in the directory `{}`", shown(path));
+        let help = "a rule file is called `*.yaml` or `*.yml` and lies in the directory itself, not below it";
+        diagnostics.push(Diagnostic::warning("no-rules", message).help(help));
+    }
+    files.append(&mut found);
+}
+
+/// Whether a file of a directory is meant: neither hidden, nor a test, nor what an editor leaves behind.
+fn is_rule_file(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let yaml = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
+    let named = yaml.is_some_and(|stem| !stem.ends_with(".test") && !stem.is_empty());
+    named && !name.starts_with(['.', '#', '~']) && !path.is_dir()
+}
+
+fn read(path: PathBuf, diagnostics: &mut Vec<Diagnostic>) -> Option<Text> {
+    let name = shown(&path);
+    let bytes = match regular(&path).and_then(|file| limited(file, MAX_BYTES)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            diagnostics.push(unreadable(&path, &error));
+            return None;
+        }
+    };
+    if bytes.len() > MAX_BYTES {
+        let message = format!("the rule file `{name}` is bigger than {} KiB", MAX_BYTES / 1024);
+        let help = "split it into several files; a directory of them can be given too";
+        diagnostics.push(Diagnostic::error("file-size", message).help(help));
+        return None;
+    }
+    match String::from_utf8(bytes) {
+        // A byte order mark is no text: columns count without it.
+        Ok(text) => {
+            let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+            Some(Text { path, source: Source::new(name, text) })
+        }
+        Err(error) => {
+            diagnostics.push(not_utf8(name, &error.into_bytes()));
+            None
+        }
+    }
+}
+
+fn not_utf8(name: String, bytes: &[u8]) -> Diagnostic {
+    let offset = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    let help = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file seems to be UTF-16; save it as UTF-8",
+        _ => "save the file as UTF-8",
+    };
+    // Up to here the lossy text is the file's own, so the place is right.
+    let source = Source::new(name, String::from_utf8_lossy(bytes));
+    let span = offset..offset + '\u{fffd}'.len_utf8();
+    let message = format!("the file is not UTF-8: byte {:#04x} at offset {offset}", bytes.get(offset).unwrap_or(&0));
+    Diagnostic::error("not-utf8", message).at(Place { source, span }).help(help)
+}
+
+/// Opens a file only where reading it comes to an end: not a pipe, which would wait for a writer, nor a device.
+fn regular(path: &Path) -> io::Result<File> {
+    let irregular = |found: &Metadata| !found.is_file();
+    if irregular(&fs::metadata(path)?) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = File::open(path)?;
+    if irregular(&file.metadata()?) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Reads one byte more than the limit at most, whatever size the file says it has.
+fn limited(file: File, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    let name = shown(path);
+    let (code, message) = match error.kind() {
+        io::ErrorKind::NotFound => ("file-missing", format!("there is no file or directory `{name}`")),
+        _ => ("file-unreadable", format!("`{name}` cannot be read: {error}")),
+    };
+    let diagnostic = Diagnostic::error(code, message);
+    match near(path) {
+        Some(near) if error.kind() == io::ErrorKind::NotFound => diagnostic.help(format!("did you mean `{near}`?")),
+        _ => diagnostic,
+    }
+}
+
+/// The path beside a missing one whose name is nearest to it.
+pub(super) fn near(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?;
+    // Enough to find a slip of the finger in, whatever the directory is.
+    let names: Vec<String> =
+        entries.take(1000).filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let near = crate::schema::names::nearest(name, names.iter().map(String::as_str))?;
+    Some(folder.map_or_else(|| near.to_owned(), |folder| shown(&folder.join(near))))
+}
+
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

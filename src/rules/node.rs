@@ -1,0 +1,137 @@
+//! The tree of a rule file, and how the schema reads it as values.
+//!
+//! Where a node stands in the text is [`yaml`](super::yaml)'s to say.
+
+use crate::schema::encode::{Datum, View};
+
+/// A value.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) value: Value,
+    pub(super) mark: Mark,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Signed(i64),
+    /// An integer that is too big for `Signed`.
+    Unsigned(u64),
+    /// An integer that is too big for 64 bits.
+    Huge,
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    /// In the order of the file, without the repetitions of a key.
+    Map(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Of a key that is no text, its display form.
+    pub(super) key: String,
+    pub(super) value: Node,
+    /// The key's byte.
+    pub(super) at: usize,
+}
+
+/// What leads to a value's place.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mark {
+    /// A scalar, at this byte.
+    At(usize),
+    /// The how-manieth list or table that the parser opens.
+    Collection(usize),
+}
+
+impl Node {
+    /// The text of a text.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
+    }
+
+    /// Names what was found, with a glimpse of it.
+    pub(super) fn what(&self) -> String {
+        self.view().what()
+    }
+
+    /// The first scalar's byte.
+    pub(super) fn inner_mark(&self) -> Option<usize> {
+        match (self.mark, &self.value) {
+            (Mark::At(at), _) => Some(at),
+            (_, Value::Map(entries)) => entries.first().map(|entry| entry.at),
+            (_, Value::List(items)) => items.first().and_then(Self::inner_mark),
+            _ => None,
+        }
+    }
+
+    fn view(&self) -> View<'_, &Self> {
+        match &self.value {
+            Value::Null => View::Other("nothing"),
+            Value::Bool(truth) => View::Bool(*truth),
+            Value::Signed(number) => View::Signed(*number),
+            Value::Unsigned(number) => View::Unsigned(*number),
+            Value::Huge => View::Other("an integer of more than 64 bits"),
+            Value::Float(number) => View::Float(*number),
+            Value::Text(text) => View::Text(text.as_bytes()),
+            Value::List(items) => View::List(items.iter().collect()),
+            Value::Map(entries) => View::Map(entries.iter().map(|entry| (entry.key.clone(), &entry.value)).collect()),
+        }
+    }
+}
+
+impl Value {
+    /// The display form of a scalar as a key.
+    pub(super) fn key(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Bool(truth) => truth.to_string(),
+            Self::Signed(number) => number.to_string(),
+            Self::Unsigned(number) => number.to_string(),
+            Self::Float(number) => number.to_string(),
+            Self::Null | Self::Huge | Self::List(_) | Self::Map(_) => "null".to_owned(),
+        }
+    }
+}
+
+/// A request as an author writes it: some entries of a rule, or any value below them.
+#[derive(Debug)]
+pub(super) enum Parameter<'n> {
+    /// The rule's entries that are parameters, under the names that the request has for them.
+    Request(&'n [(String, &'n Entry)]),
+    /// A value below.
+    Node(&'n Node),
+}
+
+impl Datum for Parameter<'_> {
+    const ECHOES: bool = false;
+
+    fn view(&self) -> View<'_, Self> {
+        let node = match self {
+            Self::Request(entries) => {
+                let mut all = Vec::with_capacity(entries.len());
+                all.extend(entries.iter().map(|(name, entry)| (name.clone(), Parameter::Node(&entry.value))));
+                return View::Map(all);
+            }
+            Self::Node(node) => *node,
+        };
+        match node.view() {
+            View::List(items) => View::List(items.into_iter().map(Parameter::Node).collect()),
+            View::Map(entries) => {
+                View::Map(entries.into_iter().map(|(name, node)| (name, Parameter::Node(node))).collect())
+            }
+            View::Absent => View::Absent,
+            View::Bool(truth) => View::Bool(truth),
+            View::Signed(number) => View::Signed(number),
+            View::Unsigned(number) => View::Unsigned(number),
+            View::Float(number) => View::Float(number),
+            View::Text(text) => View::Text(text),
+            View::Copied(text) => View::Copied(text),
+            View::Empty => View::Empty,
+            View::Other(name) => View::Other(name),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! From the tree of a file to its rules: what is written becomes what is meant, and every mistake is told.
+//!
+//! Never stops at the first mistake. A rule with a mistake is left out of the result; its file is refused anyway. The
+//! parts of a rule are read by [`keys`], [`handler`] and [`parameters`]; names are compared over all files here.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use super::{
+    Rule, handler, keys,
+    node::{Entry, Node, Value},
+    parameters, yaml,
+    yaml::Document,
+};
+use crate::{
+    diagnostic::{Diagnostic, Place, Source},
+    schema::{Catalog, Subscription, names},
+};
+
+/// The only key of a file.
+const TOP: &str = "rules";
+
+/// What reading one file shares.
+pub(super) struct Context<'f> {
+    pub(super) document: &'f Document,
+    pub(super) catalog: &'f Catalog,
+    /// Where handlers are looked for.
+    pub(super) folder: &'f Path,
+    pub(super) told: Vec<Diagnostic>,
+    named: Vec<(String, Place)>,
+}
+
+/// What one file holds.
+pub(super) struct Resolved {
+    pub(super) rules: Vec<Rule>,
+    /// The names of all its rules, mistaken ones included.
+    pub(super) named: Vec<(String, Place)>,
+    pub(super) told: Vec<Diagnostic>,
+}
+
+impl Context<'_> {
+    pub(super) fn tell(&mut self, diagnostic: Diagnostic) {
+        self.told.push(diagnostic);
+    }
+
+    /// The place of an entry's value, or of its key where there is no value to point at.
+    pub(super) fn value_place(&self, entry: &Entry) -> Place {
+        match entry.value.value {
+            Value::Null => self.document.key_place(entry),
+            _ => self.document.place(&entry.value),
+        }
+    }
+
+    /// Tells that a value is of the wrong type.
+    pub(super) fn wrong(&mut self, entry: &Entry, expected: &str, help: Option<&str>) {
+        let message = format!("`{}` is {expected}, found {}", entry.key, entry.value.what());
+        let diagnostic = Diagnostic::error("wrong-type", message).at(self.value_place(entry));
+        self.tell(Diagnostic { help: help.map(str::to_owned), ..diagnostic });
+    }
+}
+
+/// Reads the rules of one file.
+pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog) -> Resolved {
+    let mut told = Vec::new();
+    let document = match yaml::parse(source, &mut told) {
+        Ok(document) => document,
+        Err(diagnostic) => {
+            told.push(*diagnostic);
+            return Resolved { rules: Vec::new(), named: Vec::new(), told };
+        }
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut context = Context { document: &document, catalog, folder, told, named: Vec::new() };
+    let rules = top(&mut context);
+    let Context { mut told, named, .. } = context;
+    told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
+    Resolved { rules, named, told }
+}
+
+fn top(context: &mut Context<'_>) -> Vec<Rule> {
+    let document = context.document;
+    let entries = match &document.root.value {
+        Value::Map(entries) => entries,
+        Value::Null => {
+            no_rules(context, None);
+            return Vec::new();
+        }
+        other => {
+            let message = format!("a rule file is a table with the key `{TOP}`, found {}", document.root.what());
+            let list = matches!(other, Value::List(_));
+            let help =
+                if list { "put `rules:` above the list, and indent the list" } else { "write `rules:` and a list below" };
+            let diagnostic = Diagnostic::error("wrong-type", message).at(document.place(&document.root)).help(help);
+            context.tell(diagnostic);
+            return Vec::new();
+        }
+    };
+    for entry in entries.iter().filter(|entry| entry.key != TOP) {
+        let message = format!("unknown key `{}` of a rule file", entry.key.escape_debug());
+        let help = match names::nearest(&entry.key, [TOP]) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if keys::is_key(&entry.key) => format!("this belongs to a rule: write `{TOP}:` and the rule as `- ...` below"),
+            None => format!("a rule file has the key `{TOP}` only"),
+        };
+        let diagnostic = Diagnostic::error("unknown-key", message).at(document.key_place(entry)).help(help);
+        context.tell(diagnostic);
+    }
+    let Some(entry) = entries.iter().find(|entry| entry.key == TOP) else {
+        if !entries.iter().any(|entry| names::nearest(&entry.key, [TOP]).is_some()) {
+            no_rules(context, entries.first());
+        }
+        return Vec::new();
+    };
+    match &entry.value.value {
+        Value::List(items) if !items.is_empty() => items.iter().filter_map(|item| rule(context, item)).collect(),
+        Value::List(_) | Value::Null => {
+            no_rules(context, Some(entry));
+            Vec::new()
+        }
+        _ => {
+            let help = "write each rule as an entry of a list: `- name: ...`";
+            context.wrong(entry, "a list of rules", Some(help));
+            Vec::new()
+        }
+    }
+}
+
+fn no_rules(context: &mut Context<'_>, entry: Option<&Entry>) {
+    let source = &context.document.source;
+    let place = entry.map_or_else(|| source.line(1), |entry| context.document.key_place(entry));
+    context.tell(Diagnostic::warning("no-rules", "this file has no rules").at(place));
+}
+
+fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
+    let document = context.document;
+    let Value::Map(entries) = &node.value else {
+        let message = format!("a rule is a table, found {}", node.what());
+        let help = "write `name`, `subscription` and `handler`, each on a line of its own below the dash";
+        context.tell(Diagnostic::error("wrong-type", message).at(document.place(node)).help(help));
+        return None;
+    };
+    let before = errors(context);
+    let written = keys::read(context, entries);
+    let title = written.name.as_deref().map_or("this rule".to_owned(), |name| format!("the rule `{}`", name.escape_debug()));
+    let place = match entries.iter().find(|entry| entry.key == keys::NAME).or(entries.first()) {
+        Some(entry) => context.value_place(entry),
+        None => document.place(node),
+    };
+    let unknown: Vec<&Entry> = entries.iter().filter(|entry| !keys::is_key(&entry.key)).collect();
+    let missing = |key: &str| !entries.iter().any(|entry| entry.key == key || keys::meant(&entry.key) == Some(key));
+    context.named.extend(written.name.clone().map(|name| (name, place.clone())));
+    if missing(keys::NAME) {
+        context.tell(Diagnostic::error("missing-key", "this rule has no `name`").at(place.clone()).help("add `name: ...`"));
+    }
+    if missing(keys::SUBSCRIPTION) {
+        let message = format!("{title} has no `subscription`");
+        let help = "add what it listens to, such as `subscription: message_received`";
+        context.tell(Diagnostic::error("missing-key", message).at(place.clone()).help(help));
+    }
+    let handler = handler::read(context, entries, &title, &place);
+    let subscription = entries.iter().find(|entry| entry.key == keys::SUBSCRIPTION);
+    let subscription = subscription.and_then(|entry| self::subscription(context, entry));
+    let request = match &subscription {
+        Some(subscription) => parameters::read(context, subscription, &unknown),
+        None => {
+            parameters::unknown_everywhere(context, &unknown);
+            None
+        }
+    };
+    let (request, count) = request?;
+    let (name, handler, subscription) = (written.name?, handler?, subscription?);
+    if errors(context) > before {
+        return None;
+    }
+    Some(Rule {
+        name,
+        file: document.source.name.clone(),
+        place,
+        subscription,
+        request,
+        count,
+        handler,
+        enabled: written.enabled,
+        description: written.description,
+        timeout: written.timeout,
+        concurrency: written.concurrency,
+        order: written.order,
+    })
+}
+
+fn errors(context: &Context<'_>) -> usize {
+    use crate::diagnostic::Severity;
+    context.told.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+}
+
+fn subscription(context: &mut Context<'_>, entry: &Entry) -> Option<Arc<Subscription>> {
+    let Some(name) = entry.value.text() else {
+        context.wrong(entry, "the name of a subscription", Some("for example `subscription: message_received`"));
+        return None;
+    };
+    let catalog = context.catalog;
+    if let Some(found) = catalog.subscription(name) {
+        return Some(Arc::clone(found));
+    }
+    let known = || catalog.subscriptions().iter().map(|known| known.name.as_str());
+    let near = names::nearest(name, known());
+    let shown = name.escape_debug();
+    let (message, help) = match (catalog.command(&names::snake_case(name)), near) {
+        (Some(command), near) => {
+            let near = near.map_or(String::new(), |near| format!("; did you mean the subscription `{near}`?"));
+            let help = format!("commands are called from Lua: `olvid.{}{{...}}`{near}", command.name);
+            (format!("`{shown}` is a command, not a subscription"), help)
+        }
+        (None, Some(near)) => (format!("unknown subscription `{shown}`"), format!("did you mean `{near}`?")),
+        (None, None) => {
+            let help = "`olvid-rules catalog` lists all subscriptions".to_owned();
+            (format!("unknown subscription `{shown}`"), alike(name, known()).unwrap_or(help))
+        }
+    };
+    let place = context.document.place(&entry.value);
+    context.tell(Diagnostic::error("unknown-subscription", message).at(place).help(help));
+    None
+}
+
+/// Names that share their first word with a mistaken one, such as `message`.
+fn alike<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    let word = names::snake_case(name);
+    let word = word.split(['_', '.', ' ', '-']).next().filter(|word| word.len() > 2)?.to_owned();
+    let alike: Vec<_> =
+        known.filter(|known| known.split('_').next() == Some(&word)).map(|known| format!("`{known}`")).collect();
+    (!alike.is_empty()).then(|| format!("there are {}", alike.join(", ")))
+}
+
+/// Tells every name that an earlier rule has.
+pub(super) fn unique(named: Vec<(String, Place)>) -> Vec<Diagnostic> {
+    let mut first = HashMap::<String, Place>::new();
+    let mut told = Vec::new();
+    for (name, place) in named {
+        let Some(other) = first.get(&name) else {
+            first.insert(name, place);
+            continue;
+        };
+        let diagnostic = Diagnostic::error("duplicate-name", format!("the rule name `{name}` is taken"))
+            .at(place)
+            .related(other.clone(), "by this rule")
+            .help("names are unique over all loaded files: they tell rules apart in logs and metrics");
+        told.push(diagnostic);
+    }
+    told
+}
