@@ -1,9 +1,26 @@
-//! `olvid-rules`: a host for Olvid bots. See ARCHITECTURE.md for the floors.
+//! `olvid-rules`: a host for Olvid bots. YAML rules bind the daemon's notifications to Lua handlers.
+//!
+//! The modules are floors; one uses what is below it, never above. From the bottom:
+//!
+//! - [`diagnostic`], [`report`]: mistakes with places, and what happened, as plain data;
+//! - [`schema`]: what exists, by reflection over the descriptors;
+//! - [`daemon`], [`rules`]: the wire, and text made into rules;
+//! - [`lua`]: scripts;
+//! - [`engine`]: what runs, and a daemon made from the catalog;
+//! - [`cli`]: the process.
+//!
+//! ARCHITECTURE.md has the way of one notification through them.
+
+pub mod diagnostic;
+pub mod report;
+
+pub mod schema;
 
 pub mod daemon;
-pub mod diagnostic;
-pub mod engine;
-pub mod lua;
-pub mod report;
 pub mod rules;
-pub mod schema;
+
+pub mod lua;
+
+pub mod engine;
+
+pub mod cli;

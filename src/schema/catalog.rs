@@ -29,10 +29,20 @@ static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| {
 /// Everything the daemon offers.
 #[derive(Debug)]
 pub struct Catalog {
+    services: Vec<Service>,
     subscriptions: Vec<Arc<Subscription>>,
     commands: Vec<Arc<Command>>,
     by_path: HashMap<String, Entry>,
     messages: HashMap<String, Arc<Message>>,
+}
+
+/// A group of RPCs.
+#[derive(Debug)]
+pub struct Service {
+    /// Without its package.
+    pub name: String,
+    /// What the proto file says of it.
+    pub doc: String,
 }
 
 /// What a gRPC path leads to.
@@ -145,8 +155,11 @@ impl Catalog {
     pub fn from_descriptors(bytes: &[u8]) -> Result<Self, SchemaError> {
         let pool = DescriptorPool::decode(bytes)?;
         let mut builder = Builder { comments: comments(&pool), ..Builder::default() };
+        let mut services = Vec::new();
         let (mut subscriptions, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());
         for service in pool.services() {
+            let doc = builder.comment(&service.parent_file(), service.path());
+            services.push(Service { name: service.name().to_owned(), doc });
             for rpc in service.methods() {
                 let method = builder.method(&rpc);
                 if service.name().ends_with("NotificationService") {
@@ -169,7 +182,12 @@ impl Catalog {
         for message in pool.all_messages() {
             builder.message(&message);
         }
-        Ok(Self { subscriptions, commands, by_path, messages: builder.messages })
+        Ok(Self { services, subscriptions, commands, by_path, messages: builder.messages })
+    }
+
+    /// Every service, in the order of the proto files.
+    pub fn services(&self) -> &[Service] {
+        &self.services
     }
 
     /// Every subscription, by service in the order of the proto files.
@@ -273,8 +291,12 @@ impl Builder {
         let mut descriptors: Vec<_> = descriptor.fields().collect();
         descriptors.sort_by_key(|field| field.path().last().copied());
         let real: Vec<_> = descriptor.oneofs().filter(|oneof| !oneof.is_synthetic()).collect();
-        let mut oneofs: Vec<_> =
-            real.iter().map(|oneof| Oneof { name: oneof.name().to_owned(), members: Vec::new() }).collect();
+        let file = descriptor.parent_file();
+        let mut oneofs = Vec::with_capacity(real.len());
+        for oneof in &real {
+            let doc = self.comment(&file, oneof.path());
+            oneofs.push(Oneof { name: oneof.name().to_owned(), doc, members: Vec::new() });
+        }
         let mut fields = Vec::with_capacity(descriptors.len());
         for (index, field) in descriptors.iter().enumerate() {
             let oneof = field.containing_oneof().and_then(|one| real.iter().position(|other| *other == one));
@@ -285,7 +307,7 @@ impl Builder {
         }
         let full_name = descriptor.full_name().to_owned();
         let name = local_name(&full_name, descriptor.package_name());
-        let doc = self.comment(&descriptor.parent_file(), descriptor.path());
+        let doc = self.comment(&file, descriptor.path());
         let plan = Arc::new(Message::new(full_name.clone(), name, doc, fields, oneofs));
         self.messages.insert(full_name, Arc::clone(&plan));
         plan
@@ -303,6 +325,7 @@ impl Builder {
             doc: self.comment(&field.parent_message().parent_file(), field.path()),
             kind: self.kind(&field.kind()),
             cardinality,
+            optional: field.field_descriptor_proto().proto3_optional(),
             oneof,
         }
     }

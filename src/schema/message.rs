@@ -35,6 +35,8 @@ pub struct Field {
     pub kind: Kind,
     /// How many values there are, and whether absence shows.
     pub cardinality: Cardinality,
+    /// Whether the proto file says `optional`: one may leave it out, where a message without it is meant to be there.
+    pub optional: bool,
     /// The oneof it belongs to, as an index into [`Message::oneofs`].
     pub oneof: Option<usize>,
 }
@@ -44,6 +46,8 @@ pub struct Field {
 pub struct Oneof {
     /// Its name in the proto file.
     pub name: String,
+    /// What the proto file says of it.
+    pub doc: String,
     /// Its members, as indices into [`Message::fields`].
     pub members: Vec<usize>,
 }
