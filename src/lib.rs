@@ -5,8 +5,8 @@
 //! - [`diagnostic`], [`report`]: mistakes with places, and what happened, as plain data;
 //! - [`schema`]: what exists, by reflection over the descriptors;
 //! - [`daemon`], [`rules`]: the wire, and text made into rules;
-//! - [`lua`]: scripts;
-//! - [`engine`]: what runs, and a daemon made from the catalog;
+//! - [`lua`] has scripts;
+//! - [`engine`], [`simulator`]: what runs, and a daemon made from the catalog;
 //! - [`cli`]: the process.
 //!
 //! ARCHITECTURE.md has the way of one notification through them.
@@ -22,5 +22,6 @@ pub mod rules;
 pub mod lua;
 
 pub mod engine;
+pub mod simulator;
 
 pub mod cli;

@@ -1,0 +1,163 @@
+//! The listener and its connections: HTTP/2, gRPC framing, and the ways in which a connection may end.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Status, body::Body, server::Grpc};
+
+use super::{dispatch::Answering, state::Shared};
+use crate::{daemon::codec::RawCodec, schema::Catalog};
+
+/// How long open calls may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A server that may be stopped and started again at the same address.
+#[derive(Debug)]
+pub(super) struct Server {
+    address: SocketAddr,
+    streams: Option<u32>,
+    run: Arc<Mutex<Run>>,
+}
+
+/// What one period of serving is ended with.
+#[derive(Debug, Default, Clone)]
+struct Run {
+    /// No new connections.
+    closed: CancellationToken,
+    /// The connections so far take no new calls.
+    drained: CancellationToken,
+    /// The connections so far are cut.
+    cut: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Binds an address and serves it.
+    pub(super) async fn start(listen: SocketAddr, streams: Option<u32>, shared: &Arc<Shared>) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let server = Self { address: listener.local_addr()?, streams, run: Arc::default() };
+        server.serve(listener, shared);
+        Ok(server)
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves again where it served before.
+    pub(super) async fn restart(&self, shared: &Arc<Shared>) -> io::Result<()> {
+        if !self.run().closed.is_cancelled() {
+            return Ok(());
+        }
+        let listener = TcpListener::bind(self.address).await?;
+        *self.run() = Run::default();
+        self.serve(listener, shared);
+        Ok(())
+    }
+
+    /// Takes no connections and no calls any more, and waits for the open ones; late ones are cut.
+    pub(super) async fn stop(&self) {
+        let run = self.run().clone();
+        run.closed.cancel();
+        run.drained.cancel();
+        run.connections.close();
+        if tokio::time::timeout(GRACE, run.connections.wait()).await.is_err() {
+            run.cut.cancel();
+            run.connections.wait().await;
+        }
+    }
+
+    /// Ends everything at once, without a word to anybody.
+    pub(super) fn abort(&self) {
+        let run = self.run();
+        run.closed.cancel();
+        run.cut.cancel();
+    }
+
+    /// Cuts the connections that are open now.
+    pub(super) fn cut(&self) {
+        std::mem::take(&mut self.run().cut).cancel();
+    }
+
+    /// Asks the clients that are connected now to go elsewhere for new calls.
+    pub(super) fn go_away(&self) {
+        std::mem::take(&mut self.run().drained).cancel();
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        locked(&self.run)
+    }
+
+    fn serve(&self, listener: TcpListener, shared: &Arc<Shared>) {
+        let (run, shared, streams) = (Arc::clone(&self.run), Arc::clone(shared), self.streams);
+        let Run { closed, connections, .. } = self.run().clone();
+        let tasks = connections.clone();
+        tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = closed.cancelled() => return,
+                };
+                // A failed accept is about that one client.
+                let Ok((socket, _)) = accepted else { continue };
+                // `cut` and `go_away` replace the tokens: each connection has those of its time.
+                let Run { drained, cut, .. } = locked(&run).clone();
+                connections.spawn(connection(socket, Arc::clone(&shared), streams, drained, cut));
+            }
+        });
+    }
+}
+
+fn locked(run: &Mutex<Run>) -> MutexGuard<'_, Run> {
+    run.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves one client until it leaves, is asked to, or is cut.
+async fn connection(
+    socket: TcpStream,
+    shared: Arc<Shared>,
+    streams: Option<u32>,
+    drained: CancellationToken,
+    cut: CancellationToken,
+) {
+    // Small frames must not wait for each other.
+    let _ = socket.set_nodelay(true);
+    let service = service_fn(move |request| respond(Arc::clone(&shared), request));
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    // Resets of calls that were never seen: a client that drops a hundred streams at once is no attack.
+    builder.max_concurrent_streams(streams).max_pending_accept_reset_streams(1000);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            _ = serving.as_mut() => return,
+            () = cut.cancelled() => return,
+            () = drained.cancelled(), if !draining => {
+                draining = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Finds what a path leads to and lets gRPC's framing do the rest.
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let Some(entry) = Catalog::embedded().at_path(request.uri().path()) else {
+        let unknown = format!("unknown method {}", request.uri().path());
+        return Ok(Status::unimplemented(unknown).into_http());
+    };
+    let answering = Answering { shared, entry: entry.clone() };
+    let mut grpc = Grpc::new(RawCodec).max_decoding_message_size(usize::MAX);
+    Ok(grpc.streaming(answering, request).await)
+}
