@@ -184,4 +184,8 @@ local function drive(handler, notification, rule)
   end
 end
 
-return { drive = drive, pending = PENDING, methods_environment = { read = host.read_file, save = host.save_file } }
+return {
+  drive = drive,
+  pending = PENDING,
+  methods_environment = { read = host.read_file, save = host.save_file, place = host.place },
+}
