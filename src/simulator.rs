@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use tonic::{Code, Status};
 
+pub mod chat;
 mod clock;
 mod direct;
 mod dispatch;

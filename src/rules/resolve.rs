@@ -87,8 +87,11 @@ fn top(context: &mut Context<'_>) -> Vec<Rule> {
         other => {
             let message = format!("a rule file is a table with the key `{TOP}`, found {}", document.root.what());
             let list = matches!(other, Value::List(_));
-            let help =
-                if list { "put `rules:` above the list, and indent the list" } else { "write `rules:` and a list below" };
+            let help = if list {
+                "put `rules:` above the list, and indent the list"
+            } else {
+                "write `rules:` and a list below"
+            };
             let diagnostic = Diagnostic::error("wrong-type", message).at(document.place(&document.root)).help(help);
             context.tell(diagnostic);
             return Vec::new();
@@ -98,7 +101,9 @@ fn top(context: &mut Context<'_>) -> Vec<Rule> {
         let message = format!("unknown key `{}` of a rule file", entry.key.escape_debug());
         let help = match names::nearest(&entry.key, [TOP]) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if keys::is_key(&entry.key) => format!("this belongs to a rule: write `{TOP}:` and the rule as `- ...` below"),
+            None if keys::is_key(&entry.key) => {
+                format!("this belongs to a rule: write `{TOP}:` and the rule as `- ...` below")
+            }
             None => format!("a rule file has the key `{TOP}` only"),
         };
         let diagnostic = Diagnostic::error("unknown-key", message).at(document.key_place(entry)).help(help);
@@ -140,7 +145,8 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     };
     let before = errors(context);
     let written = keys::read(context, entries);
-    let title = written.name.as_deref().map_or("this rule".to_owned(), |name| format!("the rule `{}`", name.escape_debug()));
+    let title =
+        written.name.as_deref().map_or("this rule".to_owned(), |name| format!("the rule `{}`", name.escape_debug()));
     let place = match entries.iter().find(|entry| entry.key == keys::NAME).or(entries.first()) {
         Some(entry) => context.value_place(entry),
         None => document.place(node),
@@ -149,7 +155,9 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let missing = |key: &str| !entries.iter().any(|entry| entry.key == key || keys::meant(&entry.key) == Some(key));
     context.named.extend(written.name.clone().map(|name| (name, place.clone())));
     if missing(keys::NAME) {
-        context.tell(Diagnostic::error("missing-key", "this rule has no `name`").at(place.clone()).help("add `name: ...`"));
+        context.tell(
+            Diagnostic::error("missing-key", "this rule has no `name`").at(place.clone()).help("add `name: ...`"),
+        );
     }
     if missing(keys::SUBSCRIPTION) {
         let message = format!("{title} has no `subscription`");

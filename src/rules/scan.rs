@@ -416,7 +416,9 @@ impl<'t> Scanner<'t> {
                 self.key_allowed = new_line;
                 return;
             }
-            if self.flow > 0 && matches!(rest[0], b',' | b'[' | b']' | b'{' | b'}') || rest[0] == b':' && self.blank_at(1) {
+            if self.flow > 0 && matches!(rest[0], b',' | b'[' | b']' | b'{' | b'}')
+                || rest[0] == b':' && self.blank_at(1)
+            {
                 self.key_allowed = new_line;
                 return;
             }

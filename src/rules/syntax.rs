@@ -34,11 +34,7 @@ const MEANINGS: &[(&str, &str, &str)] = &[
         "a list cannot start here",
         "start the list on the line below its key",
     ),
-    (
-        "found unexpected end of stream",
-        "the file ends inside a quoted text",
-        "close the quote that is opened here",
-    ),
+    ("found unexpected end of stream", "the file ends inside a quoted text", "close the quote that is opened here"),
     (
         "did not find expected ',' or ']'",
         "expected `,` or `]`",

@@ -53,7 +53,11 @@ fn compare(plan: &Message, written: &Yaml, decoded: &Json, way: &str, found: &mu
 fn parameters(rule: &Yaml) -> Yaml {
     let keys = ["name", "subscription", "handler"];
     let entries = rule.as_mapping().unwrap().clone();
-    entries.into_iter().filter(|(key, _)| !keys.contains(&key.as_str().unwrap())).collect::<serde_yaml::Mapping>().into()
+    entries
+        .into_iter()
+        .filter(|(key, _)| !keys.contains(&key.as_str().unwrap()))
+        .collect::<serde_yaml::Mapping>()
+        .into()
 }
 
 #[test]

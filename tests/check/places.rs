@@ -48,14 +48,22 @@ fn characters_of_several_bytes_before_it_count_one_column_each() {
 #[test]
 fn lists_and_tables_are_marked_where_they_start() {
     let text = format!("{HEAD}    filter: [x,\n      y]\n    count: {{ a: 1 }} # note\n");
-    assert_eq!(marks(&text), [mark(5, 13, "[x,"), mark(6, 0, "").clone()][..1].to_vec().into_iter().chain([mark(7, 12, "{ a: 1 }")]).collect::<Vec<_>>());
+    assert_eq!(
+        marks(&text),
+        [mark(5, 13, "[x,"), mark(6, 0, "").clone()][..1]
+            .to_vec()
+            .into_iter()
+            .chain([mark(7, 12, "{ a: 1 }")])
+            .collect::<Vec<_>>()
+    );
     let block = format!("{HEAD}    count:\n      - 12\n      - 13\n");
     assert_eq!(marks(&block), [mark(6, 7, "- 12")]);
 }
 
 #[test]
 fn values_are_marked_to_their_end_and_keys_without_their_colon() {
-    let text = format!("{HEAD}    timeout: \"so \\\" on\" # why\n    order: it''s\n    colour : red\n    \"quoted\": 1\n");
+    let text =
+        format!("{HEAD}    timeout: \"so \\\" on\" # why\n    order: it''s\n    colour : red\n    \"quoted\": 1\n");
     let expected =
         [mark(5, 14, "\"so \\\" on\""), mark(6, 12, "it''s"), mark(7, 5, "colour"), mark(8, 5, "\"quoted\"")];
     assert_eq!(marks(&text), expected);

@@ -87,10 +87,60 @@ fn five_thousand_rules_are_loaded() {
 /// Pieces that YAML files are made of, and what disturbs them.
 fn piece() -> impl Strategy<Value = String> {
     let fixed = prop::sample::select(vec![
-        "rules:", "- ", "name: a", "subscription: message_received", "filter: ", "{", "}", "[", "]", ", ", ": ", "\n",
-        "\n  ", "\n    ", "\n\t", "|", ">", "|2-", "\"", "'", "\\", "#", " # ", "&a ", "*a", "!t ", "!!str ", "<<: ",
-        "---\n", "...\n", "%YAML 1.2\n", "? ", "~", "12", "0x", "1e9", "é", "😀", "\u{2028}", "\r\n", "\r", "\0", "body_search: '('",
-        "count: 1", "lua: |\n      x", "  ", "handler: scripts/ping.lua", "@", "`", "%", "-", ":", "?", "{{ x }}",
+        "rules:",
+        "- ",
+        "name: a",
+        "subscription: message_received",
+        "filter: ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        ": ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\n\t",
+        "|",
+        ">",
+        "|2-",
+        "\"",
+        "'",
+        "\\",
+        "#",
+        " # ",
+        "&a ",
+        "*a",
+        "!t ",
+        "!!str ",
+        "<<: ",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "? ",
+        "~",
+        "12",
+        "0x",
+        "1e9",
+        "é",
+        "😀",
+        "\u{2028}",
+        "\r\n",
+        "\r",
+        "\0",
+        "body_search: '('",
+        "count: 1",
+        "lua: |\n      x",
+        "  ",
+        "handler: scripts/ping.lua",
+        "@",
+        "`",
+        "%",
+        "-",
+        ":",
+        "?",
+        "{{ x }}",
     ]);
     prop_oneof![8 => fixed.prop_map(str::to_owned), 1 => "\\PC{0,4}"]
 }
@@ -98,12 +148,11 @@ fn piece() -> impl Strategy<Value = String> {
 /// A valid file with a part replaced by pieces.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let valid = include_bytes!("valid_documented.yaml");
-    (0..valid.len(), 0..20usize, prop::collection::vec(piece(), 0..3), prop::collection::vec(any::<u8>(), 0..2)).prop_map(
-        move |(at, length, pieces, bytes)| {
+    (0..valid.len(), 0..20usize, prop::collection::vec(piece(), 0..3), prop::collection::vec(any::<u8>(), 0..2))
+        .prop_map(move |(at, length, pieces, bytes)| {
             let end = (at + length).min(valid.len());
             [&valid[..at], pieces.concat().as_bytes(), &bytes, &valid[end..]].concat()
-        },
-    )
+        })
 }
 
 proptest! {
