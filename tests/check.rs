@@ -71,8 +71,7 @@ fn the_golden_files_are_those_of_the_cases_and_cover_every_code() {
         assert!(path.extension().is_none_or(|kind| kind != "stderr") || golden.contains(&path), "{}", path.display());
     }
     assert!(golden.iter().filter(|path| path.exists()).count() >= 45);
-    let codes: BTreeSet<_> =
-        cases.iter().flat_map(|case| load(case).1).map(|diagnostic| diagnostic.code).collect();
+    let codes: BTreeSet<_> = cases.iter().flat_map(|case| load(case).1).map(|diagnostic| diagnostic.code).collect();
     for code in codes_in_source() {
         // Files of other kinds than text, which cannot lie here, have tests of their own.
         let elsewhere = ["file-missing", "file-unreadable", "file-size", "more", "yaml-size"].contains(&code.as_str());

@@ -11,8 +11,8 @@ use crate::diagnostic::{Diagnostic, Place};
 
 /// Words that no function of Lua's can be called.
 const RESERVED: [&str; 22] = [
-    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
-    "or", "repeat", "return", "then", "true", "until", "while",
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil",
+    "not", "or", "repeat", "return", "then", "true", "until", "while",
 ];
 
 /// Reads the handler of a rule, whichever way it is given.
@@ -95,7 +95,7 @@ fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Diagnostic> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let help = match near(full, written) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None if Path::new(written).is_absolute() => "there is no such file".to_owned(),
+                None if Path::new(written).is_absolute() => "an absolute path is taken as it is".to_owned(),
                 None => match load::shown(folder) {
                     below if below.is_empty() => "paths start at the rule file's directory".to_owned(),
                     below => format!("paths start at the rule file's directory, `{below}`"),
@@ -112,9 +112,15 @@ fn near(full: &Path, written: &str) -> Option<String> {
     if full.extension().is_none() && full.with_extension("lua").is_file() {
         return Some(format!("{written}.lua"));
     }
-    let near = load::near(full)?;
-    let name = Path::new(&near).file_name()?.to_str()?;
-    Some(load::shown(&Path::new(written).with_file_name(name)))
+    let written = Path::new(written);
+    if let Some(near) = load::near(full) {
+        return Some(load::shown(&written.with_file_name(Path::new(&near).file_name()?)));
+    }
+    // The slip may be in the directory's name.
+    let folder = load::near(full.parent()?)?;
+    let there = Path::new(&folder).join(full.file_name()?).is_file();
+    let folder = written.parent()?.with_file_name(Path::new(&folder).file_name()?);
+    there.then(|| load::shown(&folder.join(full.file_name().unwrap_or_default())))
 }
 
 fn inline(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {

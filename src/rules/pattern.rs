@@ -178,7 +178,8 @@ impl Reader {
             '[' => self.class()?,
             '\\' => return self.escape(),
             '*' | '+' | '?' => {
-                let message = format!("nothing stands before `{found}` to repeat; write `\\{found}` for the character itself");
+                let message =
+                    format!("nothing stands before `{found}` to repeat; write `\\{found}` for the character itself");
                 return Err(self.refuse(message));
             }
             // Java repeats the empty text here.
@@ -340,7 +341,8 @@ impl Reader {
                 '-' if on => on = false,
                 ')' | ':' => break,
                 _ => {
-                    let message = format!("`(?{found}` is no group or flag of Java's; flags are i, d, m, s, u, x and U");
+                    let message =
+                        format!("`(?{found}` is no group or flag of Java's; flags are i, d, m, s, u, x and U");
                     return Err(self.refuse(message));
                 }
             }

@@ -24,13 +24,11 @@ pub(super) struct Refusal {
     pub(super) code: &'static str,
     pub(super) message: String,
     pub(super) help: Option<&'static str>,
-    /// Another place that belongs to it.
-    pub(super) related: Option<(Range<usize>, &'static str)>,
 }
 
 impl Refusal {
     fn new(span: Range<usize>, code: &'static str, message: impl Into<String>) -> Self {
-        Self { span, code, message: message.into(), help: None, related: None }
+        Self { span, code, message: message.into(), help: None }
     }
 
     fn help(self, help: &'static str) -> Self {
@@ -316,6 +314,10 @@ impl<'t> Scanner<'t> {
             self.at += 1;
         }
         let name = &self.text[start + 1..self.at];
+        if name.is_empty() {
+            // Not YAML: the parser tells.
+            return Ok(());
+        }
         if alias {
             self.aliases += 1;
             if self.aliases > MAX_ALIASES {
@@ -342,7 +344,8 @@ impl<'t> Scanner<'t> {
         if CORE.contains(&tag) {
             return Ok(());
         }
-        let refusal = Refusal::new(start..self.at, "yaml-tag", "tags are not understood in a rule file");
+        let message = format!("the tag `{tag}` is not understood in a rule file");
+        let refusal = Refusal::new(start..self.at, "yaml-tag", message);
         Err(refusal.help("a text that starts with `!` needs quotes"))
     }
 
@@ -416,7 +419,9 @@ impl<'t> Scanner<'t> {
                 self.key_allowed = new_line;
                 return;
             }
-            if self.flow > 0 && matches!(rest[0], b',' | b'[' | b']' | b'{' | b'}') || rest[0] == b':' && self.blank_at(1) {
+            if self.flow > 0 && matches!(rest[0], b',' | b'[' | b']' | b'{' | b'}')
+                || rest[0] == b':' && self.blank_at(1)
+            {
                 self.key_allowed = new_line;
                 return;
             }
@@ -426,5 +431,49 @@ impl<'t> Scanner<'t> {
     fn document_mark(&self) -> bool {
         let rest = &self.bytes[self.at..];
         self.column() == 0 && (rest.starts_with(b"---") || rest.starts_with(b"...")) && self.blank_at(3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> Option<&'static str> {
+        check(text).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn brackets_that_are_text_do_not_count() {
+        let many = "[{".repeat(100);
+        for text in [
+            format!("a: |\n  {many}\n\n  {many}\nb: 1\n"),
+            format!("- - a: >-2\n       {many}\n- b\n"),
+            format!("a: \"x \\\" {many}\n {many}\"\n"),
+            format!("a: 'it''s {many}'\n"),
+            format!("a: b # {many}\n# {many}\n"),
+            format!("a: text {many}\n  {many}\n"),
+            format!("a: [b, '{many}', \"{many}\"] # {many}\n"),
+            format!("? a\n: {{ b: \"{many}\" }}\n"),
+        ] {
+            assert_eq!(code(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn brackets_that_nest_count_wherever_a_value_may_start() {
+        let many = "[{".repeat(100);
+        for before in
+            ["", "a: ", "- ", "- - ", "a: |\n  x\nb: ", "a: b\nc: ", "a: 'x'\nb: ", "a: &x ", "a: !!seq ", "[a, b: "]
+        {
+            assert_eq!(code(&format!("{before}{many}")), Some("yaml-depth"), "{before}");
+        }
+        assert_eq!(code(&"[] ".repeat(100)), None);
+    }
+
+    #[test]
+    fn a_document_ends_once() {
+        assert_eq!(code("%YAML 1.2\n--- # start\na: 1\n...\n# end\n"), None);
+        assert_eq!(code("a: |\n  ---\n  x\n"), None);
+        assert_eq!(code("a: 1\n---\n"), Some("yaml-documents"));
     }
 }

@@ -38,24 +38,25 @@ const HEAD: &str = "rules:\n  - name: a\n    subscription: message_received\n   
 #[test]
 fn characters_of_several_bytes_before_it_count_one_column_each() {
     let text = format!("{HEAD}    filter: {{ body_search: \"😀é\", typ: \"é😀\", location: '😀' }}\n");
-    assert_eq!(marks(&text), [mark(5, 35, "typ"), mark(5, 56, "'😀'")]);
+    assert_eq!(marks(&text), [mark(5, 34, "typ"), mark(5, 55, "'😀'")]);
     let windows = text.replace('\n', "\r\n");
     assert_eq!(marks(&windows), marks(&text));
     assert_eq!(marks(&format!("\u{feff}{text}")), marks(&text));
-    assert_eq!(marks(&format!("# 😀\u{2028}é\n{text}"))[0], mark(6, 35, "typ"));
+    assert_eq!(marks(&format!("# 😀\u{2028}# é\n{text}"))[0], mark(6, 34, "typ"));
 }
 
 #[test]
 fn lists_and_tables_are_marked_where_they_start() {
     let text = format!("{HEAD}    filter: [x,\n      y]\n    count: {{ a: 1 }} # note\n");
-    assert_eq!(marks(&text), [mark(5, 13, "[x,"), mark(6, 0, "").clone()][..1].to_vec().into_iter().chain([mark(7, 12, "{ a: 1 }")]).collect::<Vec<_>>());
+    assert_eq!(marks(&text), [mark(5, 13, "[x,"), mark(7, 12, "{ a: 1 }")]);
     let block = format!("{HEAD}    count:\n      - 12\n      - 13\n");
     assert_eq!(marks(&block), [mark(6, 7, "- 12")]);
 }
 
 #[test]
 fn values_are_marked_to_their_end_and_keys_without_their_colon() {
-    let text = format!("{HEAD}    timeout: \"so \\\" on\" # why\n    order: it''s\n    colour : red\n    \"quoted\": 1\n");
+    let text =
+        format!("{HEAD}    timeout: \"so \\\" on\" # why\n    order: it''s\n    colour : red\n    \"quoted\": 1\n");
     let expected =
         [mark(5, 14, "\"so \\\" on\""), mark(6, 12, "it''s"), mark(7, 5, "colour"), mark(8, 5, "\"quoted\"")];
     assert_eq!(marks(&text), expected);
@@ -66,7 +67,7 @@ fn a_mistake_in_an_anchored_value_is_where_the_value_is_written() {
     let text = "rules:\n  - name: a\n    subscription: message_received\n    lua: &code |\n      return 1\n    \
                 filter: &f { type: &t !!str inbund }\n  - name: b\n    subscription: message_sent\n    lua: *code\n    \
                 filter: *f\n";
-    assert_eq!(marks(text), [mark(6, 33, "inbund"), mark(6, 33, "inbund")]);
+    assert_eq!(marks(text), [mark(6, 33, "inbund")]);
 }
 
 #[test]

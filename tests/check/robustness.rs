@@ -49,7 +49,7 @@ fn what_defeats_a_naive_loader_is_refused_soon() {
         (format!("a: \"\\\n  {}\n", times("[", 1000)), "yaml-syntax"),
         (times("- ", 100_000), "yaml-depth"),
         (times("? ", 100_000), "yaml-key"),
-        (laughs, "yaml-size"),
+        (laughs, "yaml-syntax"),
         (big, "yaml-size"),
         (keys, "yaml-key"),
         (flat, "yaml-size"),
@@ -84,13 +84,72 @@ fn five_thousand_rules_are_loaded() {
     assert_eq!(set.rules[4999].place.source.position(set.rules[4999].place.span.start), (19_998, 11));
 }
 
+/// Whether the scan refuses: its help on nesting is its own.
+fn refused_before_parsing(text: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.yaml");
+    fs::write(&path, text).unwrap();
+    let (_, diagnostics) = load(&path);
+    diagnostics.iter().all(|told| !told.help.as_ref().is_some_and(|help| help.contains("anchor may be used")))
+}
+
 /// Pieces that YAML files are made of, and what disturbs them.
 fn piece() -> impl Strategy<Value = String> {
     let fixed = prop::sample::select(vec![
-        "rules:", "- ", "name: a", "subscription: message_received", "filter: ", "{", "}", "[", "]", ", ", ": ", "\n",
-        "\n  ", "\n    ", "\n\t", "|", ">", "|2-", "\"", "'", "\\", "#", " # ", "&a ", "*a", "!t ", "!!str ", "<<: ",
-        "---\n", "...\n", "%YAML 1.2\n", "? ", "~", "12", "0x", "1e9", "é", "😀", "\u{2028}", "\r\n", "\r", "\0", "body_search: '('",
-        "count: 1", "lua: |\n      x", "  ", "handler: scripts/ping.lua", "@", "`", "%", "-", ":", "?", "{{ x }}",
+        "rules:",
+        "- ",
+        "name: a",
+        "subscription: message_received",
+        "filter: ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        ": ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\n\t",
+        "|",
+        ">",
+        "|2-",
+        "\"",
+        "'",
+        "\\",
+        "#",
+        " # ",
+        "&a ",
+        "*a",
+        "!t ",
+        "!!str ",
+        "<<: ",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "? ",
+        "~",
+        "12",
+        "0x",
+        "1e9",
+        "é",
+        "😀",
+        "\u{2028}",
+        "\r\n",
+        "\r",
+        "\0",
+        "body_search: '('",
+        "count: 1",
+        "lua: |\n      x",
+        "  ",
+        "handler: scripts/ping.lua",
+        "@",
+        "`",
+        "%",
+        "-",
+        ":",
+        "?",
+        "{{ x }}",
     ]);
     prop_oneof![8 => fixed.prop_map(str::to_owned), 1 => "\\PC{0,4}"]
 }
@@ -98,12 +157,11 @@ fn piece() -> impl Strategy<Value = String> {
 /// A valid file with a part replaced by pieces.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let valid = include_bytes!("valid_documented.yaml");
-    (0..valid.len(), 0..20usize, prop::collection::vec(piece(), 0..3), prop::collection::vec(any::<u8>(), 0..2)).prop_map(
-        move |(at, length, pieces, bytes)| {
+    (0..valid.len(), 0..20usize, prop::collection::vec(piece(), 0..3), prop::collection::vec(any::<u8>(), 0..2))
+        .prop_map(move |(at, length, pieces, bytes)| {
             let end = (at + length).min(valid.len());
             [&valid[..at], pieces.concat().as_bytes(), &bytes, &valid[end..]].concat()
-        },
-    )
+        })
 }
 
 proptest! {
@@ -117,6 +175,19 @@ proptest! {
     #[test]
     fn any_pieces_are_loaded_or_refused(pieces in prop::collection::vec(piece(), 0..40)) {
         codes(pieces.concat().as_bytes());
+    }
+
+    /// What the scan before the parser takes for text must be text to the parser.
+    #[test]
+    fn deep_nesting_never_reaches_the_parser(before in prop::collection::vec(piece(), 0..12), after in prop::collection::vec(piece(), 0..4)) {
+        let text = [before.concat(), "[".repeat(200), after.concat()].concat();
+        let nested = serde_yaml::from_str::<serde_yaml::Value>(&text)
+            .is_err_and(|error| error.to_string().contains("recursion limit"));
+        if nested && !text.contains("*a") {
+            let found = codes(text.as_bytes());
+            prop_assert!(found.iter().all(|code| *code != "yaml-syntax"), "{found:?} for {text:?}");
+            prop_assert!(refused_before_parsing(&text), "{text:?}");
+        }
     }
 
     #[test]

@@ -49,8 +49,22 @@ const METHODS: [(&str, &str); 18] = [
 
 /// Names behind `Is` that Java has and Unicode's tables here lack.
 const BINARY: [&str; 16] = [
-    "letter", "control", "punctuation", "assigned", "digit", "alnum", "blank", "graph", "print", "word", "titlecase",
-    "whitespace", "hexdigit", "noncharactercodepoint", "noncharacter_code_point", "joincontrol",
+    "letter",
+    "control",
+    "punctuation",
+    "assigned",
+    "digit",
+    "alnum",
+    "blank",
+    "graph",
+    "print",
+    "word",
+    "titlecase",
+    "whitespace",
+    "hexdigit",
+    "noncharactercodepoint",
+    "noncharacter_code_point",
+    "joincontrol",
 ];
 
 /// What an escape stands for.
@@ -311,7 +325,8 @@ impl Reader {
                 "a".to_owned()
             }
             Property::Unknown => {
-                let message = format!("there is no property `{name}`; Java knows `\\p{{L}}`, `\\p{{IsLatin}}`, `\\p{{Alpha}}`");
+                let message =
+                    format!("there is no property `{name}`; Java knows `\\p{{L}}`, `\\p{{IsLatin}}`, `\\p{{Alpha}}`");
                 return Err(self.refuse_at(start, message));
             }
         };
