@@ -83,15 +83,15 @@ fn split(text: &str) -> Result<(&str, Option<&str>), String> {
     }
 }
 
-fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Diagnostic> {
+fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Box<Diagnostic>> {
     let shown = written.escape_debug();
     match fs::metadata(full) {
         Ok(found) if found.is_file() => Ok(()),
         Ok(found) if found.is_dir() => {
             let message = format!("`{shown}` is a directory");
-            Err(Diagnostic::error("handler", message).help("name a script in it"))
+            Err(Box::new(Diagnostic::error("handler", message).help("name a script in it")))
         }
-        Ok(_) => Err(Diagnostic::error("handler", format!("`{shown}` is not a regular file"))),
+        Ok(_) => Err(Box::new(Diagnostic::error("handler", format!("`{shown}` is not a regular file")))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let help = match near(full, written) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -101,9 +101,9 @@ fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Diagnostic> 
                     below => format!("paths start at the rule file's directory, `{below}`"),
                 },
             };
-            Err(Diagnostic::error("handler-missing", format!("there is no script `{shown}`")).help(help))
+            Err(Box::new(Diagnostic::error("handler-missing", format!("there is no script `{shown}`")).help(help)))
         }
-        Err(error) => Err(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}"))),
+        Err(error) => Err(Box::new(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}")))),
     }
 }
 

@@ -163,12 +163,11 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let handler = handler::read(context, entries, &title, &place);
     let subscription = entries.iter().find(|entry| entry.key == keys::SUBSCRIPTION);
     let subscription = subscription.and_then(|entry| self::subscription(context, entry));
-    let request = match &subscription {
-        Some(subscription) => parameters::read(context, subscription, &unknown),
-        None => {
-            parameters::unknown_everywhere(context, &unknown);
-            None
-        }
+    let request = if let Some(subscription) = &subscription {
+        parameters::read(context, subscription, &unknown)
+    } else {
+        parameters::unknown_everywhere(context, &unknown);
+        None
     };
     let (request, count) = request?;
     let (name, handler, subscription) = (written.name?, handler?, subscription?);

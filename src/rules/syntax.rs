@@ -85,25 +85,20 @@ pub(super) fn told(source: &Arc<Source>, text: &str, at: usize) -> Diagnostic {
         let message = format!("a text without quotes cannot start with `{}`", found.escape_debug());
         return Diagnostic::error("yaml-syntax", message).at(place(at)).help("put it in quotes");
     }
-    match MEANINGS.iter().find(|(words, ..)| text.contains(words)) {
-        Some((words, message, help)) => {
-            // What has no end is to be looked at where it began.
-            let began = opened(source, text);
-            let endless = ["found unexpected end of stream", "could not find expected ':'"].contains(words);
-            let diagnostic = Diagnostic::error("yaml-syntax", *message).help(*help);
-            match began {
-                Some(began) if endless => diagnostic.at(place(began)),
-                Some(began) if words.starts_with("did not find expected ','") => {
-                    let began = Place { span: began..began + 1, ..place(began) };
-                    diagnostic.at(place(at)).related(began, "opened here")
-                }
-                _ => diagnostic.at(place(at)),
-            }
+    let Some((words, message, help)) = MEANINGS.iter().find(|(words, ..)| text.contains(words)) else {
+        let words = text.split(" at line ").next().unwrap_or(text);
+        return Diagnostic::error("yaml-syntax", format!("this is not YAML: {words}")).at(place(at));
+    };
+    let diagnostic = Diagnostic::error("yaml-syntax", *message).help(*help);
+    // What has no end is to be looked at where it began.
+    let endless = ["found unexpected end of stream", "could not find expected ':'"].contains(words);
+    match opened(source, text) {
+        Some(began) if endless => diagnostic.at(place(began)),
+        Some(began) if words.starts_with("did not find expected ','") => {
+            let bracket = Place { span: began..began + 1, ..place(began) };
+            diagnostic.at(place(at)).related(bracket, "opened here")
         }
-        None => {
-            let words = text.split(" at line ").next().unwrap_or(text);
-            Diagnostic::error("yaml-syntax", format!("this is not YAML: {words}")).at(place(at))
-        }
+        _ => diagnostic.at(place(at)),
     }
 }
 

@@ -109,10 +109,10 @@ fn equal_parameters_are_equal_bytes_whatever_their_order_or_name() {
     std::fs::write(&path, text.concat()).unwrap();
     let (set, diagnostics) = load(&path);
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    let [a, b, c, d, e] = set.rules.as_slice() else { panic!("{}", set.rules.len()) };
-    assert_eq!(a.request, b.request);
-    assert_ne!(a.request, c.request);
-    assert_eq!((d.count, e.count, c.count), (None, Some(u64::MAX), None));
+    let [written, aliased, unfiltered, zero, greatest] = set.rules.as_slice() else { panic!("{}", set.rules.len()) };
+    assert_eq!(written.request, aliased.request);
+    assert_ne!(written.request, unfiltered.request);
+    assert_eq!((zero.count, greatest.count, unfiltered.count), (None, Some(u64::MAX), None));
 }
 
 #[test]
