@@ -138,14 +138,12 @@ fn inline(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
             return None;
         }
     };
-    let source = &context.document.source;
-    let start = context.document.text_start(&entry.value);
-    let header = source.text[start..].chars().next();
-    let line = source.position(start).0 + usize::from(matches!(header, Some('|' | '>')));
-    let place = match header {
-        Some('|' | '>') => source.line(line),
-        _ => context.document.place(&entry.value),
-    };
+    let document = context.document;
+    let start = document.text_start(&entry.value);
+    let header = document.source.text[start..].chars().next();
+    let block = matches!(header, Some('|' | '>'));
+    let (line, below) = document.line(start, usize::from(block));
+    let place = if block { below } else { document.place(&entry.value) };
     if header == Some('>') && code.trim_end().contains(' ') {
         let warning = Diagnostic::warning("folded-code", "`>` joins the lines of the code into one");
         context.tell(warning.at(context.document.place(&entry.value)).help("write `lua: |`"));

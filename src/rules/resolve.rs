@@ -12,7 +12,7 @@ use super::{
     yaml::Document,
 };
 use crate::{
-    diagnostic::{Diagnostic, Place, Source},
+    diagnostic::{Diagnostic, Place, Severity, Source},
     schema::{Catalog, Subscription, names},
 };
 
@@ -26,6 +26,7 @@ pub(super) struct Context<'f> {
     /// Where handlers are looked for.
     pub(super) folder: &'f Path,
     pub(super) told: Vec<Diagnostic>,
+    errors: usize,
     named: Vec<(String, Place)>,
 }
 
@@ -39,6 +40,7 @@ pub(super) struct Resolved {
 
 impl Context<'_> {
     pub(super) fn tell(&mut self, diagnostic: Diagnostic) {
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
         self.told.push(diagnostic);
     }
 
@@ -63,7 +65,7 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog) -> Reso
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut context = Context { document: &document, catalog, folder, told, named: Vec::new() };
+    let mut context = Context { document: &document, catalog, folder, told, errors: 0, named: Vec::new() };
     let rules = top(&mut context);
     let Context { mut told, named, .. } = context;
     told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
@@ -139,7 +141,7 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
         context.tell(Diagnostic::error("wrong-type", message).at(document.place(node)).help(help));
         return None;
     };
-    let before = errors(context);
+    let before = context.errors;
     let written = keys::read(context, entries);
     let title =
         written.name.as_deref().map_or("this rule".to_owned(), |name| format!("the rule `{}`", name.escape_debug()));
@@ -171,7 +173,7 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     };
     let (request, count) = request?;
     let (name, handler, subscription) = (written.name?, handler?, subscription?);
-    if errors(context) > before {
+    if context.errors > before {
         return None;
     }
     Some(Rule {
@@ -188,11 +190,6 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
         concurrency: written.concurrency,
         order: written.order,
     })
-}
-
-fn errors(context: &Context<'_>) -> usize {
-    use crate::diagnostic::Severity;
-    context.told.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
 }
 
 /// Finds the subscription; of a mistaken name the nearest, so that its parameters are checked all the same.

@@ -100,6 +100,12 @@ impl Document {
         }
     }
 
+    /// The line of a byte, from 1, and the place of that line's text, or of a line below it.
+    pub(super) fn line(&self, at: usize, below: usize) -> (usize, Place) {
+        let line = self.marks.line_of(at) + below;
+        (line, Place { source: Arc::clone(&self.source), span: self.marks.line_span(line) })
+    }
+
     fn probe(&self, number: usize) -> Option<usize> {
         let spent = self.probed.replace(self.probed.get() + self.source.text.len());
         if spent > MAX_PROBED {
@@ -115,6 +121,8 @@ impl Document {
 struct Marks {
     /// For each line, the number of its first character.
     lines: Vec<usize>,
+    /// The bytes of the line feeds.
+    feeds: Vec<usize>,
     /// For each 64th character, its byte.
     bytes: Vec<usize>,
     source: Arc<Source>,
@@ -122,7 +130,7 @@ struct Marks {
 
 impl Marks {
     fn new(source: &Arc<Source>) -> Self {
-        let (mut lines, mut bytes) = (vec![0], Vec::new());
+        let (mut lines, mut bytes, mut feeds) = (vec![0], Vec::new(), Vec::new());
         for (number, (at, found)) in source.text.char_indices().enumerate() {
             if number % 64 == 0 {
                 bytes.push(at);
@@ -131,8 +139,25 @@ impl Marks {
             if matches!(found, '\n' | '\u{2028}' | '\u{2029}') {
                 lines.push(number + 1);
             }
+            if found == '\n' {
+                feeds.push(at);
+            }
         }
-        Self { lines, bytes, source: Arc::clone(source) }
+        Self { lines, bytes, feeds, source: Arc::clone(source) }
+    }
+
+    /// The line of a byte as people count: from 1, and at line feeds only.
+    fn line_of(&self, at: usize) -> usize {
+        self.feeds.partition_point(|feed| *feed < at) + 1
+    }
+
+    /// A line's text without the blanks around it.
+    fn line_span(&self, line: usize) -> Range<usize> {
+        let text = &self.source.text;
+        let start = line.checked_sub(2).map_or(0, |before| self.feeds.get(before).map_or(text.len(), |feed| feed + 1));
+        let line = text[start..].lines().next().unwrap_or_default();
+        let indent = line.len() - line.trim_start().len();
+        start + indent..start + indent.max(line.trim_end().len())
     }
 
     /// Reads ` at line 6 column 17` at the end of an error's text; an error at the very start has none.

@@ -1,6 +1,6 @@
 //! What is written is what the daemon is asked for.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, path::Path, time::Duration};
 
 use olvid_rules::{
     rules::{Handler, Order},
@@ -140,9 +140,10 @@ fn the_keys_of_a_rule_are_read() {
     let rules = [("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("7", 7000), ("24h", 86_400_000), ("5 s", 5000)];
     let mut text = "rules:\n".to_owned();
     for (timeout, _) in rules {
-        text += &format!(
+        _ = writeln!(
+            text,
             "  - {{ name: \"t {timeout}\", subscription: ContactNew, lua: return, timeout: {timeout}, order: rule, \
-             enabled: false, concurrency: 10000, description: d }}\n"
+             enabled: false, concurrency: 10000, description: d }}"
         );
     }
     std::fs::write(&path, text).unwrap();

@@ -1,6 +1,6 @@
 //! Places are exact: characters before them on the line, line ends and anchors do not move them.
 
-use std::{fs, path::PathBuf};
+use std::{fmt::Write, fs, path::PathBuf};
 
 use olvid_rules::{
     diagnostic::{Diagnostic, Severity},
@@ -156,7 +156,7 @@ fn paths_that_cannot_be_read_are_told() {
 fn a_long_list_of_mistakes_is_cut_and_counted() {
     let mut text = "rules:\n".to_owned();
     for number in 0..5000 {
-        text += &format!("  - {{ name: r{number}, subscription: nope, lua: [] }}\n");
+        _ = writeln!(text, "  - {{ name: r{number}, subscription: nope, lua: [] }}");
     }
     let told = told(text.as_bytes());
     assert_eq!(told.len(), 101);

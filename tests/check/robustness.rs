@@ -1,6 +1,7 @@
 //! Whatever a rule file holds, loading it ends soon, in little memory, and without a panic.
 
 use std::{
+    fmt::Write,
     fs,
     time::{Duration, Instant},
 };
@@ -70,9 +71,10 @@ fn what_defeats_a_naive_loader_is_refused_soon() {
 fn five_thousand_rules_are_loaded() {
     let mut text = "rules:\n".to_owned();
     for number in 0..5000 {
-        text += &format!(
+        _ = writeln!(
+            text,
             "  - name: rule {number}\n    subscription: message_received\n    filter: {{ discussion_id: {number}, \
-             body_search: \"^!r{number}\" }}\n    lua: return {number}\n"
+             body_search: \"^!r{number}\" }}\n    lua: return {number}"
         );
     }
     let folder = tempfile::tempdir().unwrap();

@@ -297,6 +297,12 @@ impl Reader {
         let Some(name) = self.braced() else {
             return Err(self.refuse_at(start, "`\\N` is followed by the name of a character: `\\N{...}`"));
         };
+        let letters = name.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if !letters
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'(' | b')'))
+        {
+            return Err(self.refuse_at(start, "there is no character of this name"));
+        }
         self.only_java(format!("`\\N{{{name}}}`"));
         Ok(Escape::Character(' '))
     }
