@@ -3,6 +3,8 @@
 //! A file without a `.stderr` is a file without a mistake. `UPDATE_CHECK=1 cargo test --test check` writes them anew; the
 //! message is the contract, so read what changed.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test panics as the test itself would")]
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -148,10 +148,10 @@ fn place(context: &Context<'_>, named: &Named<'_>, path: &[Step], at_key: bool) 
             _ => break,
         }
     }
-    if at_key || !in_list && matches!(node.value, Value::Null) {
-        document.key_place(entry)
-    } else {
-        document.place(node)
+    match (at_key, in_list) {
+        (true, _) => document.key_place(entry),
+        (_, true) => document.place(node),
+        _ => document.value_place(entry),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     yaml::Document,
 };
 use crate::{
-    diagnostic::{Diagnostic, Place, Source},
+    diagnostic::{Diagnostic, Place, Severity, Source},
     schema::{Catalog, Subscription, names},
 };
 
@@ -26,6 +26,7 @@ pub(super) struct Context<'f> {
     /// Where handlers are looked for.
     pub(super) folder: &'f Path,
     pub(super) told: Vec<Diagnostic>,
+    errors: usize,
     named: Vec<(String, Place)>,
 }
 
@@ -39,21 +40,16 @@ pub(super) struct Resolved {
 
 impl Context<'_> {
     pub(super) fn tell(&mut self, diagnostic: Diagnostic) {
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
         self.told.push(diagnostic);
-    }
-
-    /// The place of an entry's value, or of its key where there is no value to point at.
-    pub(super) fn value_place(&self, entry: &Entry) -> Place {
-        match entry.value.value {
-            Value::Null => self.document.key_place(entry),
-            _ => self.document.place(&entry.value),
-        }
     }
 
     /// Tells that a value is of the wrong type.
     pub(super) fn wrong(&mut self, entry: &Entry, expected: &str, help: Option<&str>) {
-        let message = format!("`{}` is {expected}, found {}", entry.key, entry.value.what());
-        let diagnostic = Diagnostic::error("wrong-type", message).at(self.value_place(entry));
+        let message = format!("`{}` must be {expected}, found {}", entry.key, entry.value.what());
+        let diagnostic = Diagnostic::error("wrong-type", message).at(self.document.value_place(entry));
+        let nothing = matches!(entry.value.value, Value::Null);
+        let help = if nothing { Some("give it a value, or remove the key") } else { help };
         self.tell(Diagnostic { help: help.map(str::to_owned), ..diagnostic });
     }
 }
@@ -69,10 +65,12 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog) -> Reso
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut context = Context { document: &document, catalog, folder, told, named: Vec::new() };
+    let mut context = Context { document: &document, catalog, folder, told, errors: 0, named: Vec::new() };
     let rules = top(&mut context);
     let Context { mut told, named, .. } = context;
     told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
+    // Each use of an anchor repeats the mistakes of what it names.
+    told.dedup();
     Resolved { rules, named, told }
 }
 
@@ -143,12 +141,12 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
         context.tell(Diagnostic::error("wrong-type", message).at(document.place(node)).help(help));
         return None;
     };
-    let before = errors(context);
+    let before = context.errors;
     let written = keys::read(context, entries);
     let title =
         written.name.as_deref().map_or("this rule".to_owned(), |name| format!("the rule `{}`", name.escape_debug()));
     let place = match entries.iter().find(|entry| entry.key == keys::NAME).or(entries.first()) {
-        Some(entry) => context.value_place(entry),
+        Some(entry) => document.value_place(entry),
         None => document.place(node),
     };
     let unknown: Vec<&Entry> = entries.iter().filter(|entry| !keys::is_key(&entry.key)).collect();
@@ -167,16 +165,15 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let handler = handler::read(context, entries, &title, &place);
     let subscription = entries.iter().find(|entry| entry.key == keys::SUBSCRIPTION);
     let subscription = subscription.and_then(|entry| self::subscription(context, entry));
-    let request = match &subscription {
-        Some(subscription) => parameters::read(context, subscription, &unknown),
-        None => {
-            parameters::unknown_everywhere(context, &unknown);
-            None
-        }
+    let request = if let Some(subscription) = &subscription {
+        parameters::read(context, subscription, &unknown)
+    } else {
+        parameters::unknown_everywhere(context, &unknown);
+        None
     };
     let (request, count) = request?;
     let (name, handler, subscription) = (written.name?, handler?, subscription?);
-    if errors(context) > before {
+    if context.errors > before {
         return None;
     }
     Some(Rule {
@@ -195,11 +192,7 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     })
 }
 
-fn errors(context: &Context<'_>) -> usize {
-    use crate::diagnostic::Severity;
-    context.told.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
-}
-
+/// Finds the subscription; of a mistaken name the nearest, so that its parameters are checked all the same.
 fn subscription(context: &mut Context<'_>, entry: &Entry) -> Option<Arc<Subscription>> {
     let Some(name) = entry.value.text() else {
         context.wrong(entry, "the name of a subscription", Some("for example `subscription: message_received`"));
@@ -226,7 +219,7 @@ fn subscription(context: &mut Context<'_>, entry: &Entry) -> Option<Arc<Subscrip
     };
     let place = context.document.place(&entry.value);
     context.tell(Diagnostic::error("unknown-subscription", message).at(place).help(help));
-    None
+    near.and_then(|near| catalog.subscription(near)).map(Arc::clone)
 }
 
 /// Names that share their first word with a mistaken one, such as `message`.

@@ -132,7 +132,12 @@ impl Encoder<'_> {
             View::Map(entries) => entries,
             View::Empty | View::Absent => return,
             other => {
-                return self.wrong(format!("expected a table of {} fields, found {}", plan.name, other.what()), None);
+                let help = format!(
+                    "write its fields, such as `{{ {}: ... }}`",
+                    plan.fields.first().map_or("", |field| &field.name)
+                );
+                let message = format!("expected a table of {} fields, found {}", plan.name, other.what());
+                return self.wrong(message, Some(help).filter(|_| !plan.fields.is_empty()));
             }
         };
         let mut given: Vec<Option<&D>> = plan.fields.iter().map(|_| None).collect();
@@ -275,8 +280,8 @@ impl Encoder<'_> {
             View::Signed(number) => i128::from(*number),
             View::Unsigned(number) => i128::from(*number),
             other => {
-                let help =
-                    matches!(other, View::Text(_) | View::Copied(_)).then(|| "write it without quotes".to_owned());
+                let quoted = matches!(other, View::Text(text) if text.iter().all(u8::is_ascii_digit));
+                let help = quoted.then(|| "write it without quotes".to_owned());
                 return self.wrong(format!("expected {}, found {}", kind_phrase(&field.kind), other.what()), help);
             }
         };

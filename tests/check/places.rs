@@ -1,6 +1,6 @@
 //! Places are exact: characters before them on the line, line ends and anchors do not move them.
 
-use std::{fs, path::PathBuf};
+use std::{fmt::Write, fs, path::PathBuf};
 
 use olvid_rules::{
     diagnostic::{Diagnostic, Severity},
@@ -38,24 +38,17 @@ const HEAD: &str = "rules:\n  - name: a\n    subscription: message_received\n   
 #[test]
 fn characters_of_several_bytes_before_it_count_one_column_each() {
     let text = format!("{HEAD}    filter: {{ body_search: \"😀é\", typ: \"é😀\", location: '😀' }}\n");
-    assert_eq!(marks(&text), [mark(5, 35, "typ"), mark(5, 56, "'😀'")]);
+    assert_eq!(marks(&text), [mark(5, 34, "typ"), mark(5, 55, "'😀'")]);
     let windows = text.replace('\n', "\r\n");
     assert_eq!(marks(&windows), marks(&text));
     assert_eq!(marks(&format!("\u{feff}{text}")), marks(&text));
-    assert_eq!(marks(&format!("# 😀\u{2028}é\n{text}"))[0], mark(6, 35, "typ"));
+    assert_eq!(marks(&format!("# 😀\u{2028}# é\n{text}"))[0], mark(6, 34, "typ"));
 }
 
 #[test]
 fn lists_and_tables_are_marked_where_they_start() {
     let text = format!("{HEAD}    filter: [x,\n      y]\n    count: {{ a: 1 }} # note\n");
-    assert_eq!(
-        marks(&text),
-        [mark(5, 13, "[x,"), mark(6, 0, "").clone()][..1]
-            .to_vec()
-            .into_iter()
-            .chain([mark(7, 12, "{ a: 1 }")])
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(marks(&text), [mark(5, 13, "[x,"), mark(7, 12, "{ a: 1 }")]);
     let block = format!("{HEAD}    count:\n      - 12\n      - 13\n");
     assert_eq!(marks(&block), [mark(6, 7, "- 12")]);
 }
@@ -74,7 +67,7 @@ fn a_mistake_in_an_anchored_value_is_where_the_value_is_written() {
     let text = "rules:\n  - name: a\n    subscription: message_received\n    lua: &code |\n      return 1\n    \
                 filter: &f { type: &t !!str inbund }\n  - name: b\n    subscription: message_sent\n    lua: *code\n    \
                 filter: *f\n";
-    assert_eq!(marks(text), [mark(6, 33, "inbund"), mark(6, 33, "inbund")]);
+    assert_eq!(marks(text), [mark(6, 33, "inbund")]);
 }
 
 #[test]
@@ -163,7 +156,7 @@ fn paths_that_cannot_be_read_are_told() {
 fn a_long_list_of_mistakes_is_cut_and_counted() {
     let mut text = "rules:\n".to_owned();
     for number in 0..5000 {
-        text += &format!("  - {{ name: r{number}, subscription: nope, lua: [] }}\n");
+        _ = writeln!(text, "  - {{ name: r{number}, subscription: nope, lua: [] }}");
     }
     let told = told(text.as_bytes());
     assert_eq!(told.len(), 101);

@@ -84,21 +84,21 @@ impl Reader {
     pub(super) fn escape(&mut self) -> Result<bool, Refusal> {
         match self.escaped(false)? {
             Escape::Character(found) => self.literal(found),
-            Escape::Set(set) => self.out.push_str(&format!("[{set}]")),
+            Escape::Set(set) => self.out.extend(["[", &set, "]"]),
             Escape::Other(written) => self.out.push_str(&written),
             Escape::Quoted(characters) => {
                 // A quantifier repeats the last character only, and what is empty cannot be repeated at all.
                 let Some((last, before)) = characters.split_last() else { return self.after_empty_quote() };
                 if matches!(self.peek(), Some('*' | '+' | '?' | '{')) && !before.is_empty() {
-                    before.iter().for_each(|found| self.literal(*found));
+                    self.literals(before);
                     let written = self.out.len();
                     self.literal(*last);
                     self.out.insert_str(written, "(?:");
                     self.out.push(')');
-                    self.quantifier(self.at)?;
+                    self.quantifier()?;
                     return Ok(false);
                 }
-                characters.iter().for_each(|found| self.literal(*found));
+                self.literals(&characters);
             }
         }
         Ok(true)
@@ -112,7 +112,7 @@ impl Reader {
             // Java repeats what stands before the quote.
             Some('*' | '+' | '?' | '{') => {
                 self.only_java("a quantifier behind `\\Q\\E`");
-                self.quantifier(self.at)?;
+                self.quantifier()?;
                 Ok(false)
             }
             _ => Ok(false),
@@ -297,6 +297,12 @@ impl Reader {
         let Some(name) = self.braced() else {
             return Err(self.refuse_at(start, "`\\N` is followed by the name of a character: `\\N{...}`"));
         };
+        let letters = name.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if !letters
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'(' | b')'))
+        {
+            return Err(self.refuse_at(start, "there is no character of this name"));
+        }
         self.only_java(format!("`\\N{{{name}}}`"));
         Ok(Escape::Character(' '))
     }
