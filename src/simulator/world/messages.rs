@@ -30,7 +30,7 @@ impl World {
                 Ok(MessageGetResponse { message: Some(message) })
             }),
             "message_react" => call.one(|request| self.message_react(me, request)),
-            "message_update_body" => call.one(|request| self.message_update_body(me, request)),
+            "message_update_body" => call.one(|request| self.message_update_body(me, &request)),
             "message_delete" => call.one(|request| self.message_delete(me, request)),
             // Everything arrives at once: there is never anything to fetch.
             "message_refresh" => call.one(|_: MessageRefreshRequest| Ok(MessageRefreshResponse {})),
@@ -120,7 +120,7 @@ impl World {
     fn message_update_body(
         &mut self,
         me: u64,
-        request: MessageUpdateBodyRequest,
+        request: &MessageUpdateBodyRequest,
     ) -> Result<MessageUpdateBodyResponse, Status> {
         let key = message_key(request.message_id);
         let message = &self.letter(me, key)?.message;
