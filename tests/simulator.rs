@@ -1,4 +1,5 @@
 //! The simulated daemon over a real socket: what each action causes on both sides, and what a test may do to it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -321,6 +321,11 @@ impl Identity {
     }
 }
 
+/// The message that an optional id names. Clients send an empty one where they mean none.
+fn named_message(id: Option<data::MessageId>) -> Option<MessageKey> {
+    id.filter(|id| id.id != 0 || id.r#type != 0).map(|id| message_key(Some(id)))
+}
+
 fn message_key(id: Option<data::MessageId>) -> MessageKey {
     id.map(|id| (id.r#type, id.id)).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use tonic::Code;
 use crate::{contact, discussion, names, newest, send, simulator, support::Client};
 
 /// The messages of an upload of several files, as a client sends them.
-pub fn upload_frames(command: &Command, metadata: &Json, files: &[(&str, Bytes)]) -> Vec<Bytes> {
+pub(crate) fn upload_frames(command: &Command, metadata: &Json, files: &[(&str, Bytes)]) -> Vec<Bytes> {
     let Shape::Upload(shape, _) = command.shape else { panic!("no upload") };
     let input = &command.method.input;
     let mut metadata = metadata.clone();
@@ -130,7 +130,7 @@ async fn settings_of_a_discussion_are_shared_and_those_of_an_identity_act_at_onc
 
     for body in ["old", "middle", "new"] {
         send(&simulator, "alice", "bot", body);
-        clock.advance(std::time::Duration::from_secs(60));
+        clock.advance(std::time::Duration::from_mins(1));
     }
     let mut bots = simulator.observe("bot").unwrap();
     let retention = |field: &str, value: u64| json!({"identity_settings": {"message_retention": {field: value}}});

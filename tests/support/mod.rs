@@ -1,4 +1,5 @@
 //! What tests of the daemon's wire share: a raw client, by command name and JSON, over a real socket.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::sync::Arc;
@@ -15,31 +16,31 @@ use tonic::{Request, Status, Streaming, client::Grpc, metadata::MetadataMap, tra
 
 /// A client with a key.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     channel: Channel,
     metadata: Vec<(&'static str, String)>,
 }
 
 impl Client {
     /// Connects with a client key.
-    pub async fn connect(simulator: &Simulator, key: &str) -> Self {
+    pub(crate) async fn connect(simulator: &Simulator, key: &str) -> Self {
         let endpoint = Channel::from_shared(simulator.url()).unwrap();
         Self { channel: endpoint.connect().await.unwrap(), metadata: vec![("daemon-client-key", key.to_owned())] }
     }
 
     /// Connects without a key.
-    pub async fn anonymous(simulator: &Simulator) -> Self {
+    pub(crate) async fn anonymous(simulator: &Simulator) -> Self {
         Self { metadata: Vec::new(), ..Self::connect(simulator, "").await }
     }
 
     /// Acts for an identity, as an administrator may.
-    pub fn acting_for(mut self, identity: u64) -> Self {
+    pub(crate) fn acting_for(mut self, identity: u64) -> Self {
         self.metadata.push(("daemon-identity-id", identity.to_string()));
         self
     }
 
     /// Sends messages to an RPC and returns the stream of what comes back.
-    pub async fn raw(&self, method: &Method, frames: Vec<Bytes>) -> Result<Streaming<Bytes>, Status> {
+    pub(crate) async fn raw(&self, method: &Method, frames: Vec<Bytes>) -> Result<Streaming<Bytes>, Status> {
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         let mut request = Request::new(stream::iter(frames));
@@ -52,7 +53,7 @@ impl Client {
     }
 
     /// Calls a command with JSON, and returns its messages as JSON.
-    pub async fn messages(&self, name: &str, request: Json) -> Result<Vec<Json>, Status> {
+    pub(crate) async fn messages(&self, name: &str, request: Json) -> Result<Vec<Json>, Status> {
         let command = command(name);
         let requests = match (&command.shape, request) {
             (Shape::Upload(..), Json::Array(frames)) => frames,
@@ -68,14 +69,14 @@ impl Client {
     }
 
     /// Calls a command that answers once.
-    pub async fn call(&self, name: &str, request: Json) -> Result<Json, Status> {
+    pub(crate) async fn call(&self, name: &str, request: Json) -> Result<Json, Status> {
         let mut messages = self.messages(name, request).await?;
         assert_eq!(messages.len(), 1, "{name} answers once");
         Ok(messages.remove(0))
     }
 
     /// Calls a command that lists, and returns the elements.
-    pub async fn list(&self, name: &str, request: Json) -> Result<Vec<Json>, Status> {
+    pub(crate) async fn list(&self, name: &str, request: Json) -> Result<Vec<Json>, Status> {
         let Shape::List(index) = command(name).shape else { panic!("{name} lists nothing") };
         let field = command(name).method.output.fields[index].name.clone();
         let pages = self.messages(name, request).await?;
@@ -83,7 +84,7 @@ impl Client {
     }
 
     /// Opens a subscription.
-    pub async fn subscribe(&self, name: &str, request: Json) -> Result<Listening, Status> {
+    pub(crate) async fn subscribe(&self, name: &str, request: Json) -> Result<Listening, Status> {
         let subscription = Catalog::embedded().subscription(name).unwrap();
         let frames = vec![written(&subscription.method, &request)];
         Ok(Listening { method: &subscription.method, stream: self.raw(&subscription.method, frames).await? })
@@ -91,26 +92,26 @@ impl Client {
 }
 
 /// An open subscription.
-pub struct Listening {
+pub(crate) struct Listening {
     method: &'static Method,
     stream: Streaming<Bytes>,
 }
 
 impl Listening {
     /// Waits for the next notification; none where the stream ended as asked.
-    pub async fn next(&mut self) -> Result<Option<Json>, Status> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Json>, Status> {
         let bytes = self.stream.next().await.transpose()?;
         Ok(bytes.map(|bytes| json::from_wire(&self.method.output, &bytes).unwrap()))
     }
 
     /// Waits for the next notification, which must come.
-    pub async fn expect(&mut self) -> Json {
+    pub(crate) async fn expect(&mut self) -> Json {
         self.next().await.unwrap().unwrap_or_else(|| panic!("{} ended", self.method.name))
     }
 }
 
 /// A command of the catalog.
-pub fn command(name: &str) -> &'static Arc<Command> {
+pub(crate) fn command(name: &str) -> &'static Arc<Command> {
     Catalog::embedded().command(name).unwrap_or_else(|| panic!("no command {name}"))
 }
 

@@ -12,7 +12,7 @@ use super::{
     },
     data,
     delivery::{Draft, OUTBOUND},
-    invalid, message_key,
+    invalid, message_key, named_message,
 };
 use crate::simulator::{filters, proto::note};
 
@@ -42,7 +42,7 @@ impl World {
         let draft = Draft {
             discussion: request.discussion_id,
             body: request.body,
-            reply: request.reply_id.map(|id| message_key(Some(id))),
+            reply: named_message(request.reply_id),
             ..Default::default()
         };
         let key = self.post(me, &draft)?;
