@@ -257,6 +257,11 @@ impl World {
         self.identities.iter().find(|(_, identity)| identity.name == name).map(|(id, _)| *id)
     }
 
+    /// Tells whether there is an identity.
+    pub(super) fn has(&self, identity: u64) -> bool {
+        self.identities.contains_key(&identity)
+    }
+
     /// The name of an identity; empty where there is none.
     pub(super) fn name_of(&self, identity: u64) -> String {
         self.identities.get(&identity).map(|identity| identity.name.clone()).unwrap_or_default()

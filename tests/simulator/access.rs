@@ -79,9 +79,12 @@ async fn administrators_make_identities_and_keys_at_run_time() {
     admin.call("admin_client_key_delete", json!({"client_key": key})).await.unwrap();
     assert_eq!(carol.call("identity_get", json!({})).await.unwrap_err().code(), Code::Unauthenticated);
 
+    let listener = Client::connect(&simulator, "bot").await;
+    let mut listening = listener.subscribe("message_received", json!({})).await.unwrap();
     let bot = json!({"identity_id": simulator.identity_id("bot"), "delete_everywhere": true});
     let mut hers = simulator.observe("alice").unwrap();
     admin.call("admin_identity_delete", bot).await.unwrap();
     assert_eq!(crate::names(&mut hers), ["discussion_locked", "contact_deleted"]);
+    assert_eq!(listening.next().await.unwrap_err().code(), Code::Unauthenticated);
     assert_eq!(admin.list("admin_identity_list", json!({})).await.unwrap().len(), 3);
 }

@@ -141,3 +141,32 @@ async fn the_last_admin_stays_and_others_may_leave() {
     let stays = simulator.call("bot", "group_leave", &json!({"group_id": again})).unwrap_err();
     assert_eq!(stays.code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_photo_and_deleting_for_everyone_are_for_who_may() {
+    let (simulator, _) = simulator().await;
+    let ids = [contact(&simulator, "bot", "alice"), contact(&simulator, "bot", "bob")];
+    let request = json!({
+        "name": "team", "advanced_configuration": {"remote_delete": "admins"},
+        "members": ids.map(|id| json!({"contact_id": id})),
+    });
+    let made = simulator.call("bot", "group_new_advanced_group", &request).unwrap()["group"].clone();
+    assert_eq!(made["type"], "TYPE_ADVANCED");
+    accept(&simulator, "alice");
+    accept(&simulator, "bob");
+    let mut hers = simulator.observe("alice").unwrap();
+    let photo = [("team.jpg", bytes::Bytes::from_static(b"faces"))];
+    let set = simulator.upload("bot", "group_set_photo", &json!({"group_id": made["id"]}), &photo).unwrap();
+    assert_eq!(set["group"]["has_a_photo"], true);
+    assert_eq!(names(&mut hers), ["group_photo_updated"]);
+    let refused = simulator.upload("alice", "group_set_photo", &json!({"group_id": 1201}), &photo).unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+
+    crate::send(&simulator, "bob", "team", "spam");
+    let everywhere = |who: &str| json!({"message_id": newest(&simulator, who)["id"], "delete_everywhere": true});
+    let refused = simulator.call("alice", "message_delete", &everywhere("alice")).unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    names(&mut hers);
+    simulator.call("bot", "message_delete", &everywhere("bot")).unwrap();
+    assert_eq!(names(&mut hers), ["message_deleted"]);
+}
