@@ -181,10 +181,7 @@ impl Encoder<'_> {
             all.extend_from_slice(&one[start..]);
             self.path.pop();
         }
-        match (packed, all.is_empty()) {
-            (true, false) => put_bytes(field.number, &all, out),
-            _ => out.extend_from_slice(&all),
-        }
+        if packed && !all.is_empty() { put_bytes(field.number, &all, out) } else { out.extend_from_slice(&all) }
     }
 
     /// Writes one value with its tag; an implicit field leaves its default out.
@@ -267,8 +264,8 @@ impl Encoder<'_> {
         }
         let narrow = number as f32;
         if matches!(field.kind, Kind::Float) && narrow.is_infinite() && number.is_finite() {
-            let message = format!("{number:e} is out of range for float");
-            self.push("out-of-range", message, Some(format!("a float is at most {:e}", f32::MAX)));
+            let help = format!("a float is at most {:e}", f32::MAX);
+            self.push("out-of-range", format!("{number:e} is out of range for float"), Some(help));
         } else if matches!(field.kind, Kind::Float) {
             put_varint(u64::from(field.number << 3 | 5), out);
             out.extend_from_slice(&narrow.to_le_bytes());
