@@ -2,6 +2,11 @@
 //!
 //! Owns arguments, settings, signals and exit codes. [`main`](run) returns a code; only `main.rs` ends the process.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of arguments are the help that `--help` prints, without Markdown"
+)]
+
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

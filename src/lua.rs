@@ -165,14 +165,18 @@ impl Script {
         let body = move || {
             let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
             let script = load::load(&spec, &reporter, admin);
+            let broken = |cause: String| vec![Diagnostic::error("script-failed", cause)];
             let worker = script.and_then(|script| {
-                let worker = Worker::new(script, &rules, daemon, inbox, counters);
-                worker.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())])
+                let worker =
+                    Worker::new(script, &rules, daemon, inbox, counters).map_err(|error| broken(error.to_string()))?;
+                // Timers and nothing else: sockets are the I/O thread's.
+                let runtime = runtime::Builder::new_current_thread().enable_time().build();
+                Ok((worker, runtime.map_err(|error| broken(error.to_string()))?))
             });
             match worker {
-                Ok(worker) => {
+                Ok((worker, runtime)) => {
                     drop(ready.send(Ok(())));
-                    run(worker);
+                    runtime.block_on(worker.work());
                 }
                 Err(mistakes) => drop(ready.send(Err(mistakes))),
             }
@@ -197,14 +201,6 @@ impl Script {
     /// Waits for the thread to have ended; false when it does not by `deadline`.
     pub async fn ended(self, deadline: Instant) -> bool {
         tokio::time::timeout_at(deadline, self.ended).await.is_ok()
-    }
-}
-
-/// Drives a worker on its own thread, with timers and nothing else: sockets are the I/O thread's.
-fn run(worker: Worker) {
-    match runtime::Builder::new_current_thread().enable_time().build() {
-        Ok(runtime) => runtime.block_on(worker.work()),
-        Err(error) => tracing::debug!(%error, "no timers"),
     }
 }
 

@@ -14,7 +14,6 @@ use std::{
 use rustyline::{
     Context, Editor, ExternalPrinter as _, Helper,
     completion::{Completer, FilenameCompleter, Pair},
-    error::ReadlineError,
     highlight::Highlighter,
     hint::Hinter,
     history::DefaultHistory,
@@ -90,8 +89,8 @@ fn terminal(people: Vec<String>) -> Option<(Line, Printer)> {
     }
     let printer = Mutex::new(editor.create_external_printer().ok()?);
     let print = move |text: String| {
-        let printed = printer.lock().unwrap_or_else(PoisonError::into_inner).print(text.clone());
-        if printed.is_err() {
+        let done = printer.lock().unwrap_or_else(PoisonError::into_inner).print(text.clone());
+        if done.is_err() {
             output::answer(&text);
         }
     };
@@ -100,11 +99,8 @@ fn terminal(people: Vec<String>) -> Option<(Line, Printer)> {
 
 fn read_terminal(mut editor: Line, asked: &std::sync::mpsc::Receiver<String>, send: &mpsc::Sender<String>) {
     while let Ok(prompt) = asked.recv() {
-        let line = match editor.readline(&prompt) {
-            Ok(line) => line,
-            Err(ReadlineError::Interrupted | ReadlineError::Eof) => break,
-            Err(_) => break,
-        };
+        // The end of input, Ctrl-C, or a terminal that went away: all of them end the chat.
+        let Ok(line) = editor.readline(&prompt) else { break };
         drop(editor.add_history_entry(&line));
         if send.blocking_send(line).is_err() {
             break;

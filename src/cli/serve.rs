@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) fn run(arguments: &Run) -> Done {
     let reporter = Reporter::new(vec![log::to_stderr(arguments.logging.format(), arguments.logging.least())]);
-    let found = settings::find(&arguments.connection).or_else(|mistake| Err(usage(&mistake)))?;
+    let found = settings::find(&arguments.connection).map_err(|mistake| usage(&mistake))?;
     for notice in found.notices {
         reporter.emit(&Event::Notice(notice));
     }
