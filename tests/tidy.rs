@@ -1,5 +1,7 @@
 //! The house: floors, invariants of the contract, and what keeps a file readable. Reads the sources as text.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -104,7 +106,11 @@ fn sources() -> Vec<File> {
         let module = path.strip_prefix(&root).unwrap().with_extension("").display().to_string();
         File { module, text: fs::read_to_string(path).unwrap() }
     };
-    paths.into_iter().map(read).filter(|file| !file.module.ends_with("/tests") && !file.module.contains("/tests/")).collect()
+    paths
+        .into_iter()
+        .map(read)
+        .filter(|file| !file.module.ends_with("/tests") && !file.module.contains("/tests/"))
+        .collect()
 }
 
 fn assert_none(complaints: &[String]) {
@@ -120,11 +126,16 @@ fn a_module_uses_what_is_below_it() {
         for (line, text) in file.code() {
             for (floor, modules) in FLOORS.iter().enumerate().skip(own) {
                 for module in *modules {
-                    let uses = text.contains(&format!("crate::{module}::")) || text.contains(&format!("crate::{module};"));
-                    let nested = text.trim_start().starts_with(&format!("{module}::")) && !file.text.contains("use super::");
+                    let uses =
+                        text.contains(&format!("crate::{module}::")) || text.contains(&format!("crate::{module};"));
+                    let nested =
+                        text.trim_start().starts_with(&format!("{module}::")) && !file.text.contains("use super::");
                     let meets = *module == top || NEIGHBOURS.contains(&(top, module));
                     if (uses || nested) && !meets {
-                        complaints.push(format!("src/{}.rs:{line}: floor {own} uses `{module}` of floor {floor}", file.module));
+                        complaints.push(format!(
+                            "src/{}.rs:{line}: floor {own} uses `{module}` of floor {floor}",
+                            file.module
+                        ));
                     }
                 }
             }
@@ -188,8 +199,11 @@ fn no_olvid_name_stands_in_rust() {
     let names: BTreeSet<String> = fields.chain(messages).chain(commands).collect();
     let mut complaints: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in sources().iter().filter(|file| !WORLD.iter().any(|module| file.is_in(module))) {
-        let allowed: Vec<&str> =
-            NAMES.iter().filter(|(module, _)| file.is_in(module)).flat_map(|(_, names)| names.iter().copied()).collect();
+        let allowed: Vec<&str> = NAMES
+            .iter()
+            .filter(|(module, _)| file.is_in(module))
+            .flat_map(|(_, names)| names.iter().copied())
+            .collect();
         for (line, text) in file.code() {
             for literal in text.split('"').skip(1).step_by(2) {
                 if names.contains(literal) && !allowed.contains(&literal) {
@@ -198,7 +212,8 @@ fn no_olvid_name_stands_in_rust() {
             }
         }
     }
-    let lines: Vec<_> = complaints.iter().map(|(module, found)| format!("src/{module}.rs {}", found.join(", "))).collect();
+    let lines: Vec<_> =
+        complaints.iter().map(|(module, found)| format!("src/{module}.rs {}", found.join(", "))).collect();
     assert_none(&lines);
 }
 

@@ -16,7 +16,7 @@ const WIDTH: usize = 120;
 /// Reads rules and loads their scripts aside.
 pub(super) fn everything(paths: &[PathBuf]) -> (RuleSet, Vec<Diagnostic>) {
     let (rules, mut diagnostics) = RuleSet::load(paths, Catalog::embedded());
-    for script in ScriptSpec::group(&rules) {
+    for script in ScriptSpec::group_all(&rules) {
         // With commands of administration: whether a key for them is given is not the script's mistake.
         diagnostics.extend(script.check(true));
     }
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Check) -> Done {
         Form::Human => {
             output::tell(&render::human(&diagnostics, output::colour(), WIDTH));
             match render::summary(&diagnostics) {
-                Some(summary) => output::tell(&(summary + "\n")),
+                Some(summary) => output::tell(&format!("\n{summary}\n")),
                 None => output::answer(&praise(&rules)),
             }
         }

@@ -43,7 +43,7 @@ pub fn to_stderr(format: Format, least: Level) -> Sink {
         match (event, format) {
             (Event::Checked { diagnostics, .. }, Format::Human) => {
                 line.push_str(&render::human(diagnostics, colour, WIDTH));
-                line.extend(render::summary(diagnostics).map(|summary| summary + "\n"));
+                line.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
             }
             (Event::Checked { diagnostics, rejected }, Format::Json) => {
                 let now = Timestamp::now();

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use super::{
-    Rule, handler, keys,
+    Handler, Rule, handler, keys,
     node::{Entry, Node, Value},
     parameters, yaml,
     yaml::Document,
@@ -28,11 +28,14 @@ pub(super) struct Context<'f> {
     pub(super) told: Vec<Diagnostic>,
     errors: usize,
     named: Vec<(String, Place)>,
+    orphans: Vec<Handler>,
 }
 
 /// What one file holds.
 pub(super) struct Resolved {
     pub(super) rules: Vec<Rule>,
+    /// The handlers of the others.
+    pub(super) orphans: Vec<Handler>,
     /// The names of all its rules, mistaken ones included.
     pub(super) named: Vec<(String, Place)>,
     pub(super) told: Vec<Diagnostic>,
@@ -61,17 +64,18 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog) -> Reso
         Ok(document) => document,
         Err(diagnostic) => {
             told.push(*diagnostic);
-            return Resolved { rules: Vec::new(), named: Vec::new(), told };
+            return Resolved { rules: Vec::new(), orphans: Vec::new(), named: Vec::new(), told };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut context = Context { document: &document, catalog, folder, told, errors: 0, named: Vec::new() };
+    let mut context =
+        Context { document: &document, catalog, folder, told, errors: 0, named: Vec::new(), orphans: Vec::new() };
     let rules = top(&mut context);
-    let Context { mut told, named, .. } = context;
+    let Context { mut told, named, orphans, .. } = context;
     told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
     // Each use of an anchor repeats the mistakes of what it names.
     told.dedup();
-    Resolved { rules, named, told }
+    Resolved { rules, orphans, named, told }
 }
 
 fn top(context: &mut Context<'_>) -> Vec<Rule> {
@@ -171,11 +175,13 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
         parameters::unknown_everywhere(context, &unknown);
         None
     };
-    let (request, count) = request?;
-    let (name, handler, subscription) = (written.name?, handler?, subscription?);
-    if context.errors > before {
+    let handler = handler?;
+    let whole = context.errors == before;
+    let (Some((request, count)), Some(name), Some(subscription), true) = (request, written.name, subscription, whole)
+    else {
+        context.orphans.push(handler);
         return None;
-    }
+    };
     Some(Rule {
         name,
         file: document.source.name.clone(),

@@ -182,11 +182,7 @@ impl Chat {
                 let file = attachment["file_name"].as_str().unwrap_or_default();
                 format!("{}: [file {file}, {} bytes]", self.bot, attachment["size"])
             }
-            "invitation_received"
-            | "discussion_locked"
-            | "contact_deleted"
-            | "group_deleted"
-            | "call_incoming_call" => {
+            "discussion_locked" | "contact_deleted" | "group_deleted" | "call_incoming_call" => {
                 format!("({subscription} {})", cut(&content.to_string()))
             }
             "group_name_updated" => {
