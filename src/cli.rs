@@ -1,3 +1,224 @@
-//! The program's commands.
+//! The program's commands: what is typed, and the composition of everything below into what was asked for.
+//!
+//! Owns arguments, settings, signals and exit codes. [`main`](run) returns a code; only `main.rs` ends the process.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of arguments are the help that `--help` prints, without Markdown"
+)]
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub mod catalog;
+mod chat;
+mod check;
+mod dev;
+mod output;
+mod serve;
+mod settings;
+mod simulate;
+
+use crate::report::{Level, log::Format};
+
+/// Exit codes, as the README lists them.
+mod exit {
+    /// A user's mistake in rules or scripts.
+    pub(super) const MISTAKE: u8 = 1;
+    /// Bad usage: arguments or settings.
+    pub(super) const USAGE: u8 = 2;
+    /// A file or socket that cannot be used (`EX_IOERR`).
+    pub(super) const IO: u8 = 74;
+}
+
+#[derive(Parser)]
+#[command(name = "olvid-rules", version, about = "A host for Olvid bots: YAML rules, Lua handlers.", long_about = LONG)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const LONG: &str = "\
+A host for Olvid bots. Rule files bind the daemon's notifications to Lua handlers; the host keeps every stream open, \
+calls the handlers and lets them answer.
+
+Start here: `olvid-rules dev` runs rules.yaml against a simulated daemon and lets you chat with your bot.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load rules, connect to the daemon and serve
+    Run(Run),
+    /// Say everything that can be known of rules without a daemon
+    Check(Check),
+    /// Show subscriptions and commands with their parameters and fields
+    Catalog {
+        /// A subscription, command or datatype: message_received, message_send, Message
+        name: Option<String>,
+    },
+    /// Chat with your bot: rules on a simulated daemon
+    Dev(Dev),
+    /// Run the simulated daemon alone
+    Simulate(Simulate),
+}
+
+#[derive(Args)]
+struct Rules {
+    /// Rule files, and directories of them
+    #[arg(value_name = "PATH", default_value = "rules.yaml")]
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    rules: Rules,
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    logging: Logging,
+    /// Seconds that running handlers get to finish when the host stops
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    grace: Duration,
+}
+
+#[derive(Args)]
+struct Check {
+    #[command(flatten)]
+    rules: Rules,
+    /// How mistakes are printed: for people on standard error, or one JSON array on standard output
+    #[arg(long, default_value = "human")]
+    format: Form,
+}
+
+#[derive(Args)]
+struct Dev {
+    #[command(flatten)]
+    rules: Rules,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+#[derive(Args)]
+struct Simulate {
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    listen: std::net::SocketAddr,
+    /// An identity and its client key; all are contacts of each other [default: bot:bot alice:alice bob:bob]
+    #[arg(long = "identity", value_name = "NAME:KEY", value_parser = identity)]
+    identities: Vec<(String, String)>,
+    /// An administrator's key
+    #[arg(long, value_name = "KEY")]
+    admin_key: Option<String>,
+}
+
+/// Where the daemon is and who we are. Each has a variable of the published client, also read from a `.env` file found
+/// upwards; the flag wins over the environment, and that over the file.
+#[derive(Args)]
+#[command(next_help_heading = "Connection")]
+struct Connection {
+    /// The daemon [env: OLVID_DAEMON_URL] [default: http://localhost:50051]
+    #[arg(long, value_name = "URL")]
+    daemon_url: Option<String>,
+    /// A file with the client key [env: OLVID_CLIENT_KEY, OLVID_CLIENT_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    client_key_file: Option<PathBuf>,
+    /// A file with an administrator's key [env: OLVID_ADMIN_CLIENT_KEY, OLVID_ADMIN_CLIENT_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    admin_client_key_file: Option<PathBuf>,
+    /// The identity that an administrator's key acts for [env: OLVID_IDENTITY_ID]
+    #[arg(long, value_name = "ID")]
+    identity_id: Option<u64>,
+    /// The daemon's own certificate [env: OLVID_SERVER_CERTIFICATE_PATH]
+    #[arg(long, value_name = "PEM")]
+    server_certificate: Option<PathBuf>,
+    /// The authority behind the daemon's certificate [env: OLVID_ROOT_CERTIFICATE_PATH]
+    #[arg(long, value_name = "PEM")]
+    root_certificate: Option<PathBuf>,
+    /// Our certificate [env: OLVID_CERTIFICATE_CHAIN_PATH]
+    #[arg(long, value_name = "PEM")]
+    certificate_chain: Option<PathBuf>,
+    /// The key of our certificate [env: OLVID_PRIVATE_KEY_PATH]
+    #[arg(long, value_name = "PEM")]
+    private_key: Option<PathBuf>,
+    /// The largest message taken from the daemon, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    max_message_size: usize,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Logging")]
+struct Logging {
+    /// How the log is written to standard error
+    #[arg(long, default_value = "human")]
+    log_format: Form,
+    /// The least that is logged
+    #[arg(long, default_value = "info")]
+    log_level: Least,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Least {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl Logging {
+    fn format(&self) -> Format {
+        if self.log_format == Form::Json { Format::Json } else { Format::Human }
+    }
+
+    fn least(&self) -> Level {
+        match self.log_level {
+            Least::Debug => Level::Debug,
+            Least::Info => Level::Info,
+            Least::Warn => Level::Warn,
+            Least::Error => Level::Error,
+        }
+    }
+}
+
+/// Does what the arguments of the process ask for.
+pub fn run() -> ExitCode {
+    let code = match Cli::parse().command {
+        Command::Run(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Catalog { name } => catalog::run(name.as_deref()),
+        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
+    };
+    code.err().map_or(ExitCode::SUCCESS, ExitCode::from)
+}
+
+/// A command's end: well, or with an exit code.
+type Done = Result<(), u8>;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected seconds, such as 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn identity(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok((name.to_owned(), key.to_owned())),
+        _ => Err("expected NAME:KEY, such as bot:secret".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

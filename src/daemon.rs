@@ -106,10 +106,13 @@ pub struct Messages {
 
 impl Daemon {
     /// Checks the settings. Nothing is connected before the first call.
+    ///
+    /// Called on the runtime that is to own the sockets; calls may then come from any thread with tokio's timers.
     pub fn new(settings: Settings) -> Result<Self, CallError> {
         let target = transport::Target::new(&settings.url, &settings.tls)?;
-        let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions);
-        let commands = Pool::new(target, Purpose::Commands);
+        let io = tokio::runtime::Handle::try_current().map_err(|error| CallError::internal(error.to_string()))?;
+        let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions, io.clone());
+        let commands = Pool::new(target, Purpose::Commands, io);
         Ok(Self(Arc::new(Inner { settings, subscriptions, commands })))
     }
 

@@ -83,6 +83,11 @@ impl Engine {
         &self.counters
     }
 
+    /// How many streams it keeps open, completed ones left out.
+    pub fn feeds(&self) -> usize {
+        self.feeds.len()
+    }
+
     /// Closes the streams, lets the scripts finish what was accepted, and names what is late.
     pub async fn stop(mut self, grace: Duration) {
         let deadline = Instant::now() + grace;

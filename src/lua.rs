@@ -66,36 +66,45 @@ impl ScriptSpec {
     pub fn group(rules: &RuleSet) -> Vec<Self> {
         let mut specs: Vec<Self> = Vec::new();
         for rule in rules.rules.iter().filter(|rule| rule.enabled) {
-            match &rule.handler {
-                Handler::Inline { code, line, place } => {
-                    let text = Text::Inline { code: code.clone(), line: *line, place: place.clone() };
-                    let name = rule.file.as_str().into();
-                    specs.push(Self::new(name, text, Path::new(&rule.file), rule, (place.clone(), None)));
-                }
-                Handler::Script { path, function, place } => {
-                    let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-                    let origin = (place.clone(), function.clone());
-                    let same = |spec: &&mut Self| matches!(&spec.text, Text::File { path: other } if *other == path);
-                    if let Some(spec) = specs.iter_mut().find(same) {
-                        spec.rules.push(Arc::clone(rule));
-                        spec.origins.push(origin);
-                        continue;
-                    }
-                    let shown = shown(rule, &path);
-                    specs.push(Self::new((&*shown).into(), Text::File { path: path.clone() }, &path, rule, origin));
-                }
-            }
+            Self::of(&mut specs, &rule.file, &rule.handler).rules.push(Arc::clone(rule));
         }
         specs
     }
 
-    fn new(name: Arc<str>, text: Text, file: &Path, rule: &Arc<Rule>, origin: (Place, Option<String>)) -> Self {
-        let folder = |path: &Path| match path.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_path_buf(),
-            _ => PathBuf::from("."),
+    /// Groups the enabled rules, and the handlers of refused ones, to be checked.
+    pub fn group_all(rules: &RuleSet) -> Vec<Self> {
+        let mut specs = Self::group(rules);
+        for (file, handler) in &rules.orphans {
+            Self::of(&mut specs, file, handler);
+        }
+        specs
+    }
+
+    /// Finds the script of a handler, or makes it.
+    fn of<'s>(specs: &'s mut Vec<Self>, file: &str, handler: &Handler) -> &'s mut Self {
+        let (text, name, folder, origin) = match handler {
+            Handler::Inline { code, line, place } => {
+                let text = Text::Inline { code: code.clone(), line: *line, place: place.clone() };
+                (text, file.to_owned(), folder(Path::new(file)), (place.clone(), None))
+            }
+            Handler::Script { path, function, place } => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                let (name, folder) = (shown(file, &path), folder(&path));
+                (Text::File { path }, name, folder, (place.clone(), function.clone()))
+            }
         };
-        let shown_root = folder(Path::new(&*name)).display().to_string();
-        Self { name, text, root: folder(file), shown_root, rules: vec![Arc::clone(rule)], origins: vec![origin] }
+        let same = |spec: &Self| match (&spec.text, &text) {
+            (Text::File { path: one }, Text::File { path: other }) => one == other,
+            _ => false,
+        };
+        let at = specs.iter().position(same).unwrap_or(specs.len());
+        if at == specs.len() {
+            let shown_root = self::folder(Path::new(&name)).display().to_string();
+            let (rules, origins) = (Vec::new(), Vec::new());
+            specs.push(Self { name: name.as_str().into(), text, root: folder, shown_root, rules, origins });
+        }
+        specs[at].origins.push(origin);
+        &mut specs[at]
     }
 
     /// Loads the script in a VM of its own and throws it away: everything that can be known without a daemon.
@@ -109,11 +118,19 @@ impl ScriptSpec {
 }
 
 /// A script's path as a user would type it: from the rule file's directory, as the rule file was named.
-fn shown(rule: &Rule, canonical: &Path) -> String {
-    let folder = Path::new(&rule.file).parent().unwrap_or(Path::new(""));
-    let real = if folder == Path::new("") { Path::new(".") } else { folder }.canonicalize();
-    let below = real.ok().and_then(|real| canonical.strip_prefix(real).ok().map(Path::to_path_buf));
-    below.map_or_else(|| canonical.to_path_buf(), |below| folder.join(below)).display().to_string()
+fn shown(file: &str, canonical: &Path) -> String {
+    let folder = folder(Path::new(file));
+    let below = folder.canonicalize().ok().and_then(|real| canonical.strip_prefix(real).ok().map(Path::to_path_buf));
+    let below = below.map_or_else(|| canonical.to_path_buf(), |below| folder.join(below));
+    below.strip_prefix(".").unwrap_or(&below).display().to_string()
+}
+
+/// The directory that a file is in.
+fn folder(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// What has come in and been dealt with, over all scripts.
@@ -165,14 +182,18 @@ impl Script {
         let body = move || {
             let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
             let script = load::load(&spec, &reporter, admin);
+            let broken = |cause: String| vec![Diagnostic::error("script-failed", cause)];
             let worker = script.and_then(|script| {
-                let worker = Worker::new(script, &rules, daemon, inbox, counters);
-                worker.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())])
+                let worker =
+                    Worker::new(script, &rules, daemon, inbox, counters).map_err(|error| broken(error.to_string()))?;
+                // Timers and nothing else: sockets are the I/O thread's.
+                let runtime = runtime::Builder::new_current_thread().enable_time().build();
+                Ok((worker, runtime.map_err(|error| broken(error.to_string()))?))
             });
             match worker {
-                Ok(worker) => {
+                Ok((worker, runtime)) => {
                     drop(ready.send(Ok(())));
-                    run(worker);
+                    runtime.block_on(worker.work());
                 }
                 Err(mistakes) => drop(ready.send(Err(mistakes))),
             }
@@ -197,14 +218,6 @@ impl Script {
     /// Waits for the thread to have ended; false when it does not by `deadline`.
     pub async fn ended(self, deadline: Instant) -> bool {
         tokio::time::timeout_at(deadline, self.ended).await.is_ok()
-    }
-}
-
-/// Drives a worker on its own thread, with timers and nothing else: sockets are the I/O thread's.
-fn run(worker: Worker) {
-    match runtime::Builder::new_current_thread().enable_time().build() {
-        Ok(runtime) => runtime.block_on(worker.work()),
-        Err(error) => tracing::debug!(%error, "no timers"),
     }
 }
 

@@ -7,6 +7,8 @@ use std::{fmt, sync::Arc};
 
 use serde_json::{Map, Value as Json};
 
+use crate::diagnostic::Diagnostic;
+
 pub mod log;
 
 /// Something that happened.
@@ -21,10 +23,12 @@ pub enum Event {
         /// Streams to be opened.
         feeds: usize,
     },
-    /// Rules or scripts were refused.
-    LoadRejected {
-        /// How many mistakes.
-        mistakes: usize,
+    /// Mistakes were found in rules or scripts.
+    Checked {
+        /// All of them, warnings too.
+        diagnostics: Arc<[Diagnostic]>,
+        /// Whether the rules are refused for them.
+        rejected: bool,
     },
     /// A stream is open.
     FeedOpened {

@@ -31,6 +31,9 @@ const MAX_DIAGNOSTICS: usize = 100;
 pub struct RuleSet {
     /// Enabled and disabled ones.
     pub rules: Vec<Arc<Rule>>,
+    /// Handlers of rules that are refused for other mistakes, with their files: their scripts are checked all the same,
+    /// so that every mistake is told at once.
+    pub orphans: Vec<(String, Handler)>,
 }
 
 /// One rule, as meant.
@@ -103,15 +106,16 @@ impl RuleSet {
     /// The set holds what could be understood. It is to be refused as a whole where any diagnostic is an error.
     pub fn load(paths: &[PathBuf], catalog: &Catalog) -> (Self, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
-        let (mut rules, mut named) = (Vec::new(), Vec::new());
+        let (mut set, mut named) = (Self::default(), Vec::new());
         for text in load::texts(paths, &mut diagnostics) {
             let found = resolve::file(&text.path, &text.source, catalog);
-            rules.extend(found.rules.into_iter().map(Arc::new));
+            set.rules.extend(found.rules.into_iter().map(Arc::new));
+            set.orphans.extend(found.orphans.into_iter().map(|handler| (text.source.name.clone(), handler)));
             named.extend(found.named);
             diagnostics.extend(found.told);
         }
         diagnostics.extend(resolve::unique(named));
-        (Self { rules }, limited(diagnostics))
+        (set, limited(diagnostics))
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use tonic::{Code, Status};
 
+pub mod chat;
 mod clock;
 mod direct;
 mod dispatch;
@@ -144,12 +145,9 @@ impl Simulator {
     /// Ends the live streams of one identity, or of all, with a status, behind what waits on them. Returns their number.
     pub fn kill_streams(&self, identity: Option<&str>, code: Code, message: &str) -> usize {
         let mut state = self.shared.state();
-        let identity = match identity.map(|name| state.world.identity_named(name)) {
-            Some(None) => return 0,
-            Some(found) => found,
-            None => None,
-        };
-        let ended = state.hub.end(identity, &Status::new(code, message));
+        let named = identity.map(|name| state.world.identity_named(name));
+        let concerned = |identity| named.is_none_or(|named| named == Some(identity));
+        let ended = state.hub.end_where(concerned, &Status::new(code, message));
         drop(state);
         self.shared.touch();
         ended

@@ -1,6 +1,7 @@
 //! The catalog and the pages made of it: complete, documented, and correct down to the examples.
 //!
 //! What the wire looks like is `wire.rs`'s business, what bytes become is `codec.rs`'s.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{cell::RefCell, rc::Rc};
 

@@ -1,6 +1,7 @@
 //! The wire: our descriptors against those of the published client, in both directions, nothing missing, nothing extra.
 //!
 //! The comparison itself is `python/wire.py`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/python.rs"]
 mod python;

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use crate::schema::{Answer, Catalog, Command, Enum, Field, Message, Method, Shape, Subscription, names};
 
+use super::{Done, exit, output};
+
 use self::{
     layout::{Page, Row},
     types::Type,
@@ -20,6 +22,18 @@ use self::{
 
 /// How many names are offered for a word that many names contain.
 const OFFERED: usize = 12;
+
+/// Prints the overview, or the page of a name.
+pub(super) fn run(name: Option<&str>) -> Done {
+    let catalog = Catalog::embedded();
+    match name.map_or_else(|| Ok(overview(catalog)), |name| page(catalog, name)) {
+        Ok(text) => {
+            output::answer(&text);
+            Ok(())
+        }
+        Err(mistake) => output::failure(exit::USAGE, &mistake),
+    }
+}
 
 /// Lists every subscription and command by service, one line each.
 pub fn overview(catalog: &Catalog) -> String {

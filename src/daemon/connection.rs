@@ -15,6 +15,7 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::{
+    runtime::Handle,
     sync::{Mutex as AsyncMutex, watch},
     time::{Instant, timeout},
 };
@@ -59,6 +60,8 @@ pub(super) enum Purpose {
 pub(super) struct Pool {
     target: Target,
     purpose: Purpose,
+    /// The runtime that owns the sockets: a connection may be asked for on any thread, it lives on this one.
+    io: Handle,
     state: AsyncMutex<State>,
 }
 
@@ -87,8 +90,8 @@ struct Connection {
 pub(super) struct Lease(Arc<Connection>);
 
 impl Pool {
-    pub(super) fn new(target: Target, purpose: Purpose) -> Self {
-        Self { target, purpose, state: AsyncMutex::default() }
+    pub(super) fn new(target: Target, purpose: Purpose, io: Handle) -> Self {
+        Self { target, purpose, io, state: AsyncMutex::default() }
     }
 
     /// Finds a place, on a new connection if need be.
@@ -128,11 +131,12 @@ impl Pool {
             .http2_keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true);
-        let attempt = timeout(CONNECT_TIMEOUT, endpoint.connect_with_connector(connector)).await;
-        let channel = match attempt {
-            Ok(Ok(channel)) => channel,
-            Ok(Err(error)) => return Err(self.unreachable(&innermost(&error))),
-            Err(_) => return Err(self.unreachable(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+        let attempt = async move { timeout(CONNECT_TIMEOUT, endpoint.connect_with_connector(connector)).await };
+        let channel = match self.io.spawn(attempt).await {
+            Ok(Ok(Ok(channel))) => channel,
+            Ok(Ok(Err(error))) => return Err(self.unreachable(&innermost(&error))),
+            Err(error) => return Err(self.unreachable(&error.to_string())),
+            Ok(Err(_)) => return Err(self.unreachable(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
         };
         if self.purpose == Purpose::Subscriptions {
             // A server that does not send its settings is none; the first stream on it will tell.

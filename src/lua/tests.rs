@@ -38,7 +38,7 @@ fn run(code: &str, bodies: &[&str], order: Order, timeout: Duration) -> Vec<Stri
         concurrency: 16,
         order,
     };
-    let rules = RuleSet { rules: vec![Arc::new(rule)] };
+    let rules = RuleSet { rules: vec![Arc::new(rule)], orphans: Vec::new() };
     let spec = ScriptSpec::group(&rules).pop().unwrap();
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);

@@ -7,13 +7,14 @@
 use std::{
     fmt::Write as _,
     io::{IsTerminal as _, Write as _, stderr},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value as Json};
 
 use super::{Event, Failure, Level, Origin, Sink};
+use crate::diagnostic::{Diagnostic, Severity, render};
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,21 +29,36 @@ pub enum Format {
 /// Characters of one text; what is longer is cut, and says so.
 const LONGEST_TEXT: usize = 4000;
 
+/// Columns that diagnostics are laid out for.
+const WIDTH: usize = 120;
+
 /// Makes a reader that writes to standard error, leaving out what is below `least`.
 pub fn to_stderr(format: Format, least: Level) -> Sink {
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // One lock around the whole line, so that lines of several threads do not mix.
     let line = Mutex::new(String::new());
     Box::new(move |event| {
-        let record = Record::of(event);
-        if (record.level as u8) < (least as u8) {
-            return;
-        }
-        let mut line = line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
         line.clear();
-        match format {
-            Format::Human => record.human(Timestamp::now(), colour, &mut line),
-            Format::Json => record.json(Timestamp::now(), &mut line),
+        match (event, format) {
+            (Event::Checked { diagnostics, .. }, Format::Human) => {
+                line.push_str(&render::human(diagnostics, colour, WIDTH));
+                line.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
+            }
+            (Event::Checked { diagnostics, rejected }, Format::Json) => {
+                let now = Timestamp::now();
+                diagnostics.iter().for_each(|mistake| Record::of_mistake(mistake, *rejected).json(now, &mut line));
+            }
+            _ => {
+                let record = Record::of(event);
+                if (record.level as u8) < (least as u8) {
+                    return;
+                }
+                match format {
+                    Format::Human => record.human(Timestamp::now(), colour, &mut line),
+                    Format::Json => record.json(Timestamp::now(), &mut line),
+                }
+            }
         }
         drop(stderr().lock().write_all(line.as_bytes()));
     })
@@ -76,9 +92,10 @@ impl Record {
                 let message = format!("running {rules} rules, {scripts} scripts, {feeds} streams");
                 Self::new(Level::Info, "started", message, vec![])
             }
-            Event::LoadRejected { mistakes } => {
-                let message = format!("the rules are not valid: {mistakes} mistakes");
-                Self::new(Level::Error, "load_rejected", message, vec![("kind", "load".into())])
+            Event::Checked { diagnostics, rejected } => {
+                let message = render::summary(diagnostics).unwrap_or_default();
+                let level = if *rejected { Level::Error } else { Level::Warn };
+                Self::new(level, "checked", message, vec![])
             }
             Event::FeedOpened { subscription, rules } => {
                 Self::new(Level::Info, "feed_opened", "stream open".into(), feed(subscription, rules))
@@ -117,6 +134,16 @@ impl Record {
                 Self::new(Level::Info, "stopped", format!("stopped after {handled} notifications"), vec![])
             }
         }
+    }
+
+    /// One mistake of rules or scripts, as machines read it.
+    fn of_mistake(mistake: &Diagnostic, rejected: bool) -> Self {
+        let level = if mistake.severity == Severity::Error { Level::Error } else { Level::Warn };
+        let event = if rejected { "load_rejected" } else { "load_warning" };
+        let mut fields = vec![("kind", Json::from("load")), ("code", mistake.code.into())];
+        fields.extend(mistake.place.as_ref().map(|place| ("place", place.display().into())));
+        fields.extend(mistake.help.as_ref().map(|help| ("help", help.as_str().into())));
+        Self::new(level, event, mistake.message.clone(), fields)
     }
 
     fn of_failure(failure: &Failure) -> Self {

@@ -11,8 +11,8 @@ use crate::diagnostic::{Diagnostic, Place};
 
 /// Words that no function of Lua's can be called.
 const RESERVED: [&str; 22] = [
-    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
-    "or", "repeat", "return", "then", "true", "until", "while",
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil",
+    "not", "or", "repeat", "return", "then", "true", "until", "while",
 ];
 
 /// Reads the handler of a rule, whichever way it is given.
@@ -83,27 +83,27 @@ fn split(text: &str) -> Result<(&str, Option<&str>), String> {
     }
 }
 
-fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Diagnostic> {
+fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Box<Diagnostic>> {
     let shown = written.escape_debug();
     match fs::metadata(full) {
         Ok(found) if found.is_file() => Ok(()),
         Ok(found) if found.is_dir() => {
             let message = format!("`{shown}` is a directory");
-            Err(Diagnostic::error("handler", message).help("name a script in it"))
+            Err(Box::new(Diagnostic::error("handler", message).help("name a script in it")))
         }
-        Ok(_) => Err(Diagnostic::error("handler", format!("`{shown}` is not a regular file"))),
+        Ok(_) => Err(Box::new(Diagnostic::error("handler", format!("`{shown}` is not a regular file")))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let help = match near(full, written) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None if Path::new(written).is_absolute() => "there is no such file".to_owned(),
+                None if Path::new(written).is_absolute() => "an absolute path is taken as it is".to_owned(),
                 None => match load::shown(folder) {
                     below if below.is_empty() => "paths start at the rule file's directory".to_owned(),
                     below => format!("paths start at the rule file's directory, `{below}`"),
                 },
             };
-            Err(Diagnostic::error("handler-missing", format!("there is no script `{shown}`")).help(help))
+            Err(Box::new(Diagnostic::error("handler-missing", format!("there is no script `{shown}`")).help(help)))
         }
-        Err(error) => Err(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}"))),
+        Err(error) => Err(Box::new(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}")))),
     }
 }
 
@@ -112,9 +112,15 @@ fn near(full: &Path, written: &str) -> Option<String> {
     if full.extension().is_none() && full.with_extension("lua").is_file() {
         return Some(format!("{written}.lua"));
     }
-    let near = load::near(full)?;
-    let name = Path::new(&near).file_name()?.to_str()?;
-    Some(load::shown(&Path::new(written).with_file_name(name)))
+    let written = Path::new(written);
+    if let Some(near) = load::near(full) {
+        return Some(load::shown(&written.with_file_name(Path::new(&near).file_name()?)));
+    }
+    // The slip may be in the directory's name.
+    let folder = load::near(full.parent()?)?;
+    let there = Path::new(&folder).join(full.file_name()?).is_file();
+    let folder = written.parent()?.with_file_name(Path::new(&folder).file_name()?);
+    there.then(|| load::shown(&folder.join(full.file_name().unwrap_or_default())))
 }
 
 fn inline(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
@@ -132,14 +138,12 @@ fn inline(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
             return None;
         }
     };
-    let source = &context.document.source;
-    let start = context.document.text_start(&entry.value);
-    let header = source.text[start..].chars().next();
-    let line = source.position(start).0 + usize::from(matches!(header, Some('|' | '>')));
-    let place = match header {
-        Some('|' | '>') => source.line(line),
-        _ => context.document.place(&entry.value),
-    };
+    let document = context.document;
+    let start = document.text_start(&entry.value);
+    let header = document.source.text[start..].chars().next();
+    let block = matches!(header, Some('|' | '>'));
+    let (line, below) = document.line(start, usize::from(block));
+    let place = if block { below } else { document.place(&entry.value) };
     if header == Some('>') && code.trim_end().contains(' ') {
         let warning = Diagnostic::warning("folded-code", "`>` joins the lines of the code into one");
         context.tell(warning.at(context.document.place(&entry.value)).help("write `lua: |`"));

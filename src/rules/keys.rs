@@ -183,8 +183,10 @@ fn order(context: &mut Context<'_>, entry: &Entry) -> Option<Order> {
     let near = entry.value.text().and_then(|text| names::nearest(text, ["discussion", "rule", "none"]));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "`discussion`: in order within one discussion; `rule`: strictly one after another; `none`: as they come"
-            .to_owned(),
+        None => {
+            "`discussion`: in order within one discussion; `rule`: strictly one after another; `none`: as they come"
+                .to_owned()
+        }
     };
     context.wrong(entry, "discussion, rule or none", Some(&help));
     None

@@ -52,8 +52,8 @@ fn directory(path: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagno
 /// Whether a file of a directory is meant: neither hidden, nor a test, nor what an editor leaves behind.
 fn is_rule_file(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    let yaml = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
-    let named = yaml.is_some_and(|stem| !stem.ends_with(".test") && !stem.is_empty());
+    let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
+    let named = stem.is_some_and(|stem| !stem.is_empty() && stem.strip_suffix(".test").is_none());
     named && !name.starts_with(['.', '#', '~']) && !path.is_dir()
 }
 

@@ -79,7 +79,8 @@ fn named<'n>(context: &mut Context<'_>, subscription: &Subscription, entries: &[
             _ => entry.key.as_str(),
         };
         if let Some((_, other)) = named.iter().find(|(other, _)| other == name) {
-            let message = format!("`{}` and `{}` are the same parameter of {}", entry.key, other.key, subscription.name);
+            let message =
+                format!("`{}` and `{}` are the same parameter of {}", entry.key, other.key, subscription.name);
             let diagnostic = Diagnostic::error("duplicate-key", message)
                 .at(context.document.key_place(entry))
                 .related(context.document.key_place(other), "the other one")
@@ -147,7 +148,11 @@ fn place(context: &Context<'_>, named: &Named<'_>, path: &[Step], at_key: bool) 
             _ => break,
         }
     }
-    if at_key || !in_list && matches!(node.value, Value::Null) { document.key_place(entry) } else { document.place(node) }
+    match (at_key, in_list) {
+        (true, _) => document.key_place(entry),
+        (_, true) => document.place(node),
+        _ => document.value_place(entry),
+    }
 }
 
 fn unknown_parameter(context: &Context<'_>, subscription: &Subscription, name: &str) -> Diagnostic {
@@ -178,7 +183,8 @@ fn unknown_parameter(context: &Context<'_>, subscription: &Subscription, name: &
 /// Tells the entries that no subscription takes, where the rule's own is not known.
 pub(super) fn unknown_everywhere(context: &mut Context<'_>, entries: &[&Entry]) {
     let catalog = context.catalog;
-    let fields = || catalog.subscriptions().iter().flat_map(|known| &known.method.input.fields).map(|field| &field.name);
+    let fields =
+        || catalog.subscriptions().iter().flat_map(|known| &known.method.input.fields).map(|field| &field.name);
     for entry in entries {
         if entry.key == FILTER || fields().any(|field| *field == entry.key) {
             continue;

@@ -7,7 +7,7 @@
 mod class;
 mod escape;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Write};
 
 /// Groups and classes inside each other; far beyond what a person writes.
 const MAX_DEPTH: usize = 100;
@@ -41,17 +41,16 @@ pub fn compile(pattern: &str) -> Result<Pattern, Refusal> {
         let warning = format!("{unknown} is known to the daemon's Java only, so this pattern is not checked further");
         return Ok(Pattern { regex: None, warning: Some(warning) });
     }
-    Ok(match fancy_regex::Regex::new(&reader.out) {
-        Ok(regex) => Pattern { regex: Some(regex), warning: None },
-        Err(_) => {
-            let warning = "the daemon takes this pattern, but `dev` and `simulate` cannot run it".to_owned();
-            Pattern { regex: None, warning: Some(warning) }
-        }
-    })
+    let Ok(regex) = fancy_regex::Regex::new(&reader.out) else {
+        let warning = "the daemon takes this pattern, but `dev` and `simulate` cannot run it".to_owned();
+        return Ok(Pattern { regex: None, warning: Some(warning) });
+    };
+    Ok(Pattern { regex: Some(regex), warning: None })
 }
 
 /// The flags that change how the rest is read.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of Java's, set on its own")]
 struct Flags {
     comments: bool,
     dot_all: bool,
@@ -116,7 +115,13 @@ impl Reader {
         if found.is_ascii_alphanumeric() || !found.is_ascii() {
             self.out.push(found);
         } else {
-            self.out.push_str(&format!("\\x{{{:x}}}", u32::from(found)));
+            _ = write!(self.out, "\\x{{{:x}}}", u32::from(found));
+        }
+    }
+
+    fn literals(&mut self, all: &[char]) {
+        for found in all {
+            self.literal(*found);
         }
     }
 
@@ -157,7 +162,7 @@ impl Reader {
 
     /// Reads one atom with its quantifier.
     fn repeated(&mut self, depth: usize) -> Result<(), Refusal> {
-        let (start, written) = (self.at, self.out.len());
+        let written = self.out.len();
         let repeatable = self.atom(depth)?;
         self.skip_comments();
         let quantified = matches!(self.peek(), Some('*' | '+' | '?' | '{'));
@@ -167,7 +172,7 @@ impl Reader {
         // An atom may be several characters of output, an assertion may not be repeated as such.
         self.out.insert_str(written, "(?:");
         self.out.push(')');
-        self.quantifier(start)
+        self.quantifier()
     }
 
     /// Reads an atom; tells whether a quantifier may follow.
@@ -178,7 +183,8 @@ impl Reader {
             '[' => self.class()?,
             '\\' => return self.escape(),
             '*' | '+' | '?' => {
-                let message = format!("nothing stands before `{found}` to repeat; write `\\{found}` for the character itself");
+                let message =
+                    format!("nothing stands before `{found}` to repeat; write `\\{found}` for the character itself");
                 return Err(self.refuse(message));
             }
             // Java repeats the empty text here.
@@ -203,13 +209,13 @@ impl Reader {
         Ok(true)
     }
 
-    fn quantifier(&mut self, start: usize) -> Result<(), Refusal> {
+    fn quantifier(&mut self) -> Result<(), Refusal> {
         match self.peek() {
             Some(found @ ('*' | '+' | '?')) => {
                 self.at += 1;
                 self.out.push(found);
             }
-            _ => self.counted(start)?,
+            _ => self.counted()?,
         }
         self.skip_comments();
         if let Some(mode @ ('?' | '+')) = self.peek() {
@@ -219,7 +225,7 @@ impl Reader {
         Ok(())
     }
 
-    fn counted(&mut self, start: usize) -> Result<(), Refusal> {
+    fn counted(&mut self) -> Result<(), Refusal> {
         let open = self.at;
         self.at += 1;
         self.skip_comments();
@@ -243,9 +249,7 @@ impl Reader {
             return Err(self.refuse_at(open, "the count's end is below its start"));
         }
         let high = high.map_or(String::new(), |high| high.to_string());
-        self.out.push_str(&format!("{{{low},{high}}}"));
-        // A count on nothing at all repeats the empty text.
-        debug_assert!(start <= open);
+        _ = write!(self.out, "{{{low},{high}}}");
         Ok(())
     }
 
@@ -303,7 +307,7 @@ impl Reader {
                     return Err(self.refuse_at(open, format!("a group is named `{name}` above already")));
                 }
                 self.groups += 1;
-                self.out.push_str(&format!("(?<{name}>"));
+                self.out.extend(["(?<", &name, ">"]);
             }
             _ => return self.flag_group(),
         }
@@ -340,7 +344,8 @@ impl Reader {
                 '-' if on => on = false,
                 ')' | ':' => break,
                 _ => {
-                    let message = format!("`(?{found}` is no group or flag of Java's; flags are i, d, m, s, u, x and U");
+                    let message =
+                        format!("`(?{found}` is no group or flag of Java's; flags are i, d, m, s, u, x and U");
                     return Err(self.refuse(message));
                 }
             }
@@ -352,12 +357,12 @@ impl Reader {
             _ => "",
         };
         if self.take(':') {
-            self.out.push_str(&format!("(?{case}:"));
+            self.out.extend(["(?", case, ":"]);
             return Ok(true);
         }
         self.at += 1;
         if !case.is_empty() {
-            self.out.push_str(&format!("(?{case})"));
+            self.out.extend(["(?", case, ")"]);
         }
         self.skip_comments();
         if let Some(found @ ('*' | '+' | '?')) = self.peek() {

@@ -6,13 +6,13 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use super::{
-    Rule, handler, keys,
+    Handler, Rule, handler, keys,
     node::{Entry, Node, Value},
     parameters, yaml,
     yaml::Document,
 };
 use crate::{
-    diagnostic::{Diagnostic, Place, Source},
+    diagnostic::{Diagnostic, Place, Severity, Source},
     schema::{Catalog, Subscription, names},
 };
 
@@ -26,12 +26,16 @@ pub(super) struct Context<'f> {
     /// Where handlers are looked for.
     pub(super) folder: &'f Path,
     pub(super) told: Vec<Diagnostic>,
+    errors: usize,
     named: Vec<(String, Place)>,
+    orphans: Vec<Handler>,
 }
 
 /// What one file holds.
 pub(super) struct Resolved {
     pub(super) rules: Vec<Rule>,
+    /// The handlers of the others.
+    pub(super) orphans: Vec<Handler>,
     /// The names of all its rules, mistaken ones included.
     pub(super) named: Vec<(String, Place)>,
     pub(super) told: Vec<Diagnostic>,
@@ -39,21 +43,16 @@ pub(super) struct Resolved {
 
 impl Context<'_> {
     pub(super) fn tell(&mut self, diagnostic: Diagnostic) {
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
         self.told.push(diagnostic);
-    }
-
-    /// The place of an entry's value, or of its key where there is no value to point at.
-    pub(super) fn value_place(&self, entry: &Entry) -> Place {
-        match entry.value.value {
-            Value::Null => self.document.key_place(entry),
-            _ => self.document.place(&entry.value),
-        }
     }
 
     /// Tells that a value is of the wrong type.
     pub(super) fn wrong(&mut self, entry: &Entry, expected: &str, help: Option<&str>) {
-        let message = format!("`{}` is {expected}, found {}", entry.key, entry.value.what());
-        let diagnostic = Diagnostic::error("wrong-type", message).at(self.value_place(entry));
+        let message = format!("`{}` must be {expected}, found {}", entry.key, entry.value.what());
+        let diagnostic = Diagnostic::error("wrong-type", message).at(self.document.value_place(entry));
+        let nothing = matches!(entry.value.value, Value::Null);
+        let help = if nothing { Some("give it a value, or remove the key") } else { help };
         self.tell(Diagnostic { help: help.map(str::to_owned), ..diagnostic });
     }
 }
@@ -65,15 +64,18 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog) -> Reso
         Ok(document) => document,
         Err(diagnostic) => {
             told.push(*diagnostic);
-            return Resolved { rules: Vec::new(), named: Vec::new(), told };
+            return Resolved { rules: Vec::new(), orphans: Vec::new(), named: Vec::new(), told };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut context = Context { document: &document, catalog, folder, told, named: Vec::new() };
+    let mut context =
+        Context { document: &document, catalog, folder, told, errors: 0, named: Vec::new(), orphans: Vec::new() };
     let rules = top(&mut context);
-    let Context { mut told, named, .. } = context;
+    let Context { mut told, named, orphans, .. } = context;
     told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
-    Resolved { rules, named, told }
+    // Each use of an anchor repeats the mistakes of what it names.
+    told.dedup();
+    Resolved { rules, orphans, named, told }
 }
 
 fn top(context: &mut Context<'_>) -> Vec<Rule> {
@@ -87,8 +89,11 @@ fn top(context: &mut Context<'_>) -> Vec<Rule> {
         other => {
             let message = format!("a rule file is a table with the key `{TOP}`, found {}", document.root.what());
             let list = matches!(other, Value::List(_));
-            let help =
-                if list { "put `rules:` above the list, and indent the list" } else { "write `rules:` and a list below" };
+            let help = if list {
+                "put `rules:` above the list, and indent the list"
+            } else {
+                "write `rules:` and a list below"
+            };
             let diagnostic = Diagnostic::error("wrong-type", message).at(document.place(&document.root)).help(help);
             context.tell(diagnostic);
             return Vec::new();
@@ -98,7 +103,9 @@ fn top(context: &mut Context<'_>) -> Vec<Rule> {
         let message = format!("unknown key `{}` of a rule file", entry.key.escape_debug());
         let help = match names::nearest(&entry.key, [TOP]) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if keys::is_key(&entry.key) => format!("this belongs to a rule: write `{TOP}:` and the rule as `- ...` below"),
+            None if keys::is_key(&entry.key) => {
+                format!("this belongs to a rule: write `{TOP}:` and the rule as `- ...` below")
+            }
             None => format!("a rule file has the key `{TOP}` only"),
         };
         let diagnostic = Diagnostic::error("unknown-key", message).at(document.key_place(entry)).help(help);
@@ -138,18 +145,21 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
         context.tell(Diagnostic::error("wrong-type", message).at(document.place(node)).help(help));
         return None;
     };
-    let before = errors(context);
+    let before = context.errors;
     let written = keys::read(context, entries);
-    let title = written.name.as_deref().map_or("this rule".to_owned(), |name| format!("the rule `{}`", name.escape_debug()));
+    let title =
+        written.name.as_deref().map_or("this rule".to_owned(), |name| format!("the rule `{}`", name.escape_debug()));
     let place = match entries.iter().find(|entry| entry.key == keys::NAME).or(entries.first()) {
-        Some(entry) => context.value_place(entry),
+        Some(entry) => document.value_place(entry),
         None => document.place(node),
     };
     let unknown: Vec<&Entry> = entries.iter().filter(|entry| !keys::is_key(&entry.key)).collect();
     let missing = |key: &str| !entries.iter().any(|entry| entry.key == key || keys::meant(&entry.key) == Some(key));
     context.named.extend(written.name.clone().map(|name| (name, place.clone())));
     if missing(keys::NAME) {
-        context.tell(Diagnostic::error("missing-key", "this rule has no `name`").at(place.clone()).help("add `name: ...`"));
+        context.tell(
+            Diagnostic::error("missing-key", "this rule has no `name`").at(place.clone()).help("add `name: ...`"),
+        );
     }
     if missing(keys::SUBSCRIPTION) {
         let message = format!("{title} has no `subscription`");
@@ -159,18 +169,19 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let handler = handler::read(context, entries, &title, &place);
     let subscription = entries.iter().find(|entry| entry.key == keys::SUBSCRIPTION);
     let subscription = subscription.and_then(|entry| self::subscription(context, entry));
-    let request = match &subscription {
-        Some(subscription) => parameters::read(context, subscription, &unknown),
-        None => {
-            parameters::unknown_everywhere(context, &unknown);
-            None
-        }
+    let request = if let Some(subscription) = &subscription {
+        parameters::read(context, subscription, &unknown)
+    } else {
+        parameters::unknown_everywhere(context, &unknown);
+        None
     };
-    let (request, count) = request?;
-    let (name, handler, subscription) = (written.name?, handler?, subscription?);
-    if errors(context) > before {
+    let handler = handler?;
+    let whole = context.errors == before;
+    let (Some((request, count)), Some(name), Some(subscription), true) = (request, written.name, subscription, whole)
+    else {
+        context.orphans.push(handler);
         return None;
-    }
+    };
     Some(Rule {
         name,
         file: document.source.name.clone(),
@@ -187,11 +198,7 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     })
 }
 
-fn errors(context: &Context<'_>) -> usize {
-    use crate::diagnostic::Severity;
-    context.told.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
-}
-
+/// Finds the subscription; of a mistaken name the nearest, so that its parameters are checked all the same.
 fn subscription(context: &mut Context<'_>, entry: &Entry) -> Option<Arc<Subscription>> {
     let Some(name) = entry.value.text() else {
         context.wrong(entry, "the name of a subscription", Some("for example `subscription: message_received`"));
@@ -218,7 +225,7 @@ fn subscription(context: &mut Context<'_>, entry: &Entry) -> Option<Arc<Subscrip
     };
     let place = context.document.place(&entry.value);
     context.tell(Diagnostic::error("unknown-subscription", message).at(place).help(help));
-    None
+    near.and_then(|near| catalog.subscription(near)).map(Arc::clone)
 }
 
 /// Names that share their first word with a mistaken one, such as `message`.

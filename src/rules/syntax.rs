@@ -21,33 +21,29 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "could not find expected ':'",
-        "expected `:` behind a key",
-        "write `key: value`; a text over several lines is indented deeper than its key",
+        "expected `:` and a value behind this",
+        "write `key: value`; the further lines of a text are indented deeper than its key",
     ),
     (
         "did not find expected '-' indicator",
-        "expected another `- ` of the list here",
-        "an entry of a list starts at the same column as the others",
+        "this line belongs neither to the list entry above nor to a new one",
+        "the keys of a rule start at one column, that of the first behind `- `; a new rule starts with `- `",
     ),
     (
         "block sequence entries are not allowed in this context",
         "a list cannot start here",
         "start the list on the line below its key",
     ),
-    (
-        "found unexpected end of stream",
-        "the file ends inside a quoted text",
-        "close the quote that is opened here",
-    ),
+    ("found unexpected end of stream", "the file ends inside a quoted text", "close the quote that is opened here"),
     (
         "did not find expected ',' or ']'",
         "expected `,` or `]`",
-        "close the `[`, or put a text that contains brackets, `: ` or quotes in quotes",
+        "close it, or put a text that contains brackets, `: ` or quotes in quotes",
     ),
     (
         "did not find expected ',' or '}'",
         "expected `,` or `}`",
-        "close the `{`, or put a text that contains brackets, `: ` or quotes in quotes",
+        "close it, or put a text that contains brackets, `: ` or quotes in quotes",
     ),
     (
         "found unknown escape character",
@@ -89,16 +85,20 @@ pub(super) fn told(source: &Arc<Source>, text: &str, at: usize) -> Diagnostic {
         let message = format!("a text without quotes cannot start with `{}`", found.escape_debug());
         return Diagnostic::error("yaml-syntax", message).at(place(at)).help("put it in quotes");
     }
-    match MEANINGS.iter().find(|(words, ..)| text.contains(words)) {
-        Some((words, message, help)) => {
-            // Where the file's end is the trouble, the place to look at is where the parser was when it began.
-            let at = if *words == "found unexpected end of stream" { opened(source, text).unwrap_or(at) } else { at };
-            Diagnostic::error("yaml-syntax", *message).at(place(at)).help(*help)
+    let Some((words, message, help)) = MEANINGS.iter().find(|(words, ..)| text.contains(words)) else {
+        let words = text.split(" at line ").next().unwrap_or(text);
+        return Diagnostic::error("yaml-syntax", format!("this is not YAML: {words}")).at(place(at));
+    };
+    let diagnostic = Diagnostic::error("yaml-syntax", *message).help(*help);
+    // What has no end is to be looked at where it began.
+    let endless = ["found unexpected end of stream", "could not find expected ':'"].contains(words);
+    match opened(source, text) {
+        Some(began) if endless => diagnostic.at(place(began)),
+        Some(began) if words.starts_with("did not find expected ','") => {
+            let bracket = Place { span: began..began + 1, ..place(began) };
+            diagnostic.at(place(at)).related(bracket, "opened here")
         }
-        None => {
-            let words = text.split(" at line ").next().unwrap_or(text);
-            Diagnostic::error("yaml-syntax", format!("this is not YAML: {words}")).at(place(at))
-        }
+        _ => diagnostic.at(place(at)),
     }
 }
 

@@ -32,8 +32,9 @@ const MAX_TEXT: usize = 8 << 20;
 /// Longer than any key that means something. The parser repeats the keys on the way to a value for each value.
 const MAX_KEY: usize = 128;
 
-/// Readings again for the place of a list or table; beyond it, a place inside it has to do.
-const MAX_PROBES: u32 = 50;
+/// Bytes that are read again for the places of lists and tables: more than all mistakes that are shown need in a file
+/// of common size, and half a second in the biggest.
+const MAX_PROBED: usize = 10 << 20;
 
 /// A parsed file.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub(super) struct Document {
     pub(super) source: Arc<Source>,
     pub(super) root: Node,
     marks: Marks,
-    probes: Cell<u32>,
+    probed: Cell<usize>,
 }
 
 /// Parses a text, or tells why there is nothing to work with. Mistakes that leave a tree are pushed to `diagnostics`.
@@ -55,20 +56,34 @@ pub(super) fn parse(source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>) -> 
     let builder = Builder::new(source, &marks, None);
     let root = builder.read().map_err(|error| Box::new(builder.told(&error)))?;
     diagnostics.append(&mut builder.mistakes.take());
-    Ok(Document { source: Arc::clone(source), root, marks, probes: Cell::new(0) })
+    Ok(Document { source: Arc::clone(source), root, marks, probed: Cell::new(0) })
 }
 
 impl Document {
     /// The place of a value: a scalar's text on its line, a list's or table's first characters.
     pub(super) fn place(&self, node: &Node) -> Place {
-        let span = match node.mark {
-            Mark::At(at) => span::scalar(&self.source.text, at, node.text()),
-            Mark::Collection(number) => match self.probe(number).or_else(|| node.inner_mark()) {
-                Some(at) => span::collection(&self.source.text, at),
-                None => 0..0,
-            },
-        };
+        // Out of probes, it comes behind the mistakes whose places are known, where it is cut from what is shown.
+        let end = self.source.text.len();
+        let span = self.span(node).unwrap_or(end..end);
         Place { source: Arc::clone(&self.source), span }
+    }
+
+    /// The place of an entry's value, or of its key where there is no value to point at.
+    pub(super) fn value_place(&self, entry: &Entry) -> Place {
+        match self.span(&entry.value) {
+            Some(span) if !matches!(entry.value.value, Value::Null) => Place { source: Arc::clone(&self.source), span },
+            _ => self.key_place(entry),
+        }
+    }
+
+    fn span(&self, node: &Node) -> Option<Range<usize>> {
+        Some(match node.mark {
+            Mark::At(at) => span::scalar(&self.source.text, at, node.text()),
+            Mark::Collection(number) => {
+                let at = self.probe(number).or_else(|| node.inner_mark())?;
+                span::collection(&self.source.text, at)
+            }
+        })
     }
 
     /// The place of a key.
@@ -85,9 +100,15 @@ impl Document {
         }
     }
 
+    /// The line of a byte, from 1, and the place of that line's text, or of a line below it.
+    pub(super) fn line(&self, at: usize, below: usize) -> (usize, Place) {
+        let line = self.marks.line_of(at) + below;
+        (line, Place { source: Arc::clone(&self.source), span: self.marks.line_span(line) })
+    }
+
     fn probe(&self, number: usize) -> Option<usize> {
-        let spent = self.probes.replace(self.probes.get().saturating_add(1));
-        if spent >= MAX_PROBES {
+        let spent = self.probed.replace(self.probed.get() + self.source.text.len());
+        if spent > MAX_PROBED {
             return None;
         }
         let error = Builder::new(&self.source, &self.marks, Some(number)).read().err()?;
@@ -100,6 +121,8 @@ impl Document {
 struct Marks {
     /// For each line, the number of its first character.
     lines: Vec<usize>,
+    /// The bytes of the line feeds.
+    feeds: Vec<usize>,
     /// For each 64th character, its byte.
     bytes: Vec<usize>,
     source: Arc<Source>,
@@ -107,7 +130,7 @@ struct Marks {
 
 impl Marks {
     fn new(source: &Arc<Source>) -> Self {
-        let (mut lines, mut bytes) = (vec![0], Vec::new());
+        let (mut lines, mut bytes, mut feeds) = (vec![0], Vec::new(), Vec::new());
         for (number, (at, found)) in source.text.char_indices().enumerate() {
             if number % 64 == 0 {
                 bytes.push(at);
@@ -116,8 +139,25 @@ impl Marks {
             if matches!(found, '\n' | '\u{2028}' | '\u{2029}') {
                 lines.push(number + 1);
             }
+            if found == '\n' {
+                feeds.push(at);
+            }
         }
-        Self { lines, bytes, source: Arc::clone(source) }
+        Self { lines, bytes, feeds, source: Arc::clone(source) }
+    }
+
+    /// The line of a byte as people count: from 1, and at line feeds only.
+    fn line_of(&self, at: usize) -> usize {
+        self.feeds.partition_point(|feed| *feed < at) + 1
+    }
+
+    /// A line's text without the blanks around it.
+    fn line_span(&self, line: usize) -> Range<usize> {
+        let text = &self.source.text;
+        let start = line.checked_sub(2).map_or(0, |before| self.feeds.get(before).map_or(text.len(), |feed| feed + 1));
+        let line = text[start..].lines().next().unwrap_or_default();
+        let indent = line.len() - line.trim_start().len();
+        start + indent..start + indent.max(line.trim_end().len())
     }
 
     /// Reads ` at line 6 column 17` at the end of an error's text; an error at the very start has none.
@@ -207,7 +247,8 @@ impl<'m> Builder<'m> {
         }
         self.spend(0)?;
         if depth >= MAX_DEPTH {
-            return Err(self.give_up("yaml-depth", "lists and tables are nested too deep".to_owned(), None));
+            let help = "an anchor may be used inside of itself".to_owned();
+            return Err(self.give_up("yaml-depth", "lists and tables are nested too deep".to_owned(), Some(help)));
         }
         Ok(Mark::Collection(number))
     }

@@ -132,7 +132,12 @@ impl Encoder<'_> {
             View::Map(entries) => entries,
             View::Empty | View::Absent => return,
             other => {
-                return self.wrong(format!("expected a table of {} fields, found {}", plan.name, other.what()), None);
+                let help = format!(
+                    "write its fields, such as `{{ {}: ... }}`",
+                    plan.fields.first().map_or("", |field| &field.name)
+                );
+                let message = format!("expected a table of {} fields, found {}", plan.name, other.what());
+                return self.wrong(message, Some(help).filter(|_| !plan.fields.is_empty()));
             }
         };
         let mut given: Vec<Option<&D>> = plan.fields.iter().map(|_| None).collect();
@@ -172,15 +177,16 @@ impl Encoder<'_> {
         for (at, item) in items.iter().enumerate() {
             self.path.push(Step::Index(at));
             let mut one = Vec::new();
+            // Left out, it would shift the elements behind it.
+            if matches!(item.view(), View::Absent) {
+                self.wrong(format!("expected {}, found nothing", field.kind.name()), None);
+            }
             self.value(field, item, false, &mut one);
             let start = if packed { varint_length(u64::from(field.number << 3)).min(one.len()) } else { 0 };
             all.extend_from_slice(&one[start..]);
             self.path.pop();
         }
-        match (packed, all.is_empty()) {
-            (true, false) => put_bytes(field.number, &all, out),
-            _ => out.extend_from_slice(&all),
-        }
+        if packed && !all.is_empty() { put_bytes(field.number, &all, out) } else { out.extend_from_slice(&all) }
     }
 
     /// Writes one value with its tag; an implicit field leaves its default out.
@@ -261,9 +267,13 @@ impl Encoder<'_> {
         if implicit && number.to_bits() == 0 {
             return;
         }
-        if matches!(field.kind, Kind::Float) {
+        let narrow = number as f32;
+        if matches!(field.kind, Kind::Float) && narrow.is_infinite() && number.is_finite() {
+            let help = format!("a float is at most {:e}", f32::MAX);
+            self.push("out-of-range", format!("{number:e} is out of range for float"), Some(help));
+        } else if matches!(field.kind, Kind::Float) {
             put_varint(u64::from(field.number << 3 | 5), out);
-            out.extend_from_slice(&(number as f32).to_le_bytes());
+            out.extend_from_slice(&narrow.to_le_bytes());
         } else {
             put_varint(u64::from(field.number << 3 | 1), out);
             out.extend_from_slice(&number.to_le_bytes());
@@ -275,8 +285,8 @@ impl Encoder<'_> {
             View::Signed(number) => i128::from(*number),
             View::Unsigned(number) => i128::from(*number),
             other => {
-                let help =
-                    matches!(other, View::Text(_) | View::Copied(_)).then(|| "write it without quotes".to_owned());
+                let quoted = matches!(other, View::Text(text) if text.iter().all(u8::is_ascii_digit));
+                let help = quoted.then(|| "write it without quotes".to_owned());
                 return self.wrong(format!("expected {}, found {}", kind_phrase(&field.kind), other.what()), help);
             }
         };

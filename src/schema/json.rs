@@ -22,6 +22,8 @@ pub fn from_wire(plan: &Message, bytes: &[u8]) -> Result<Json, WireError> {
             Cardinality::Optional => {}
         }
     }
+    // Merging waits for the end: at each occurrence it would cost the square of their number.
+    let mut merging = Vec::new();
     let mut reader = Reader::new(plan, bytes);
     while let Some((index, value)) = reader.advance()? {
         let field = &plan.fields[index];
@@ -35,9 +37,17 @@ pub fn from_wire(plan: &Message, bytes: &[u8]) -> Result<Json, WireError> {
         for sibling in plan.siblings(index) {
             object.remove(&plan.fields[sibling].name);
         }
-        let value =
-            if again { json(field, Value::Message(&wire::merged(plan, bytes, index)?))? } else { json(field, value)? };
-        object.insert(field.name.clone(), value);
+        // Read even where merging replaces it, as each occurrence has to be a message by itself.
+        object.insert(field.name.clone(), json(field, value)?);
+        if again && !merging.contains(&index) {
+            merging.push(index);
+        }
+    }
+    for index in merging {
+        let field = &plan.fields[index];
+        if let Some(value) = object.get_mut(&field.name) {
+            *value = json(field, Value::Message(&wire::merged(plan, bytes, index)?))?;
+        }
     }
     Ok(Json::Object(object))
 }

@@ -16,6 +16,10 @@ pub fn snake_case(camel: &str) -> String {
 ///
 /// Near means: equal but for case, `-` and `_`; or within a third of its length in edits, transpositions counting one.
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer than any name: a comparison takes time in proportion to both lengths.
+    if typed.len() > 200 {
+        return None;
+    }
     let fold = |name: &str| name.to_lowercase().replace(['-', '_', ' '], "");
     let wanted = fold(typed);
     let allowed = (wanted.chars().count() / 3).max(1);

@@ -26,6 +26,9 @@ pub(super) use people::{client_key, contact, discussion, identity, invitation, s
 /// What a value must meet, all of it.
 pub(super) struct Test<T>(Vec<Condition<T>>);
 
+/// A condition on a part of a notification, given its bytes.
+type BytesTest = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 type Condition<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
 impl<T> Default for Test<T> {
@@ -108,12 +111,12 @@ pub(super) struct Conditions {
 struct Part {
     /// The way to the part, as field indices.
     path: Vec<usize>,
-    test: Box<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    test: BytesTest,
 }
 
 impl std::fmt::Debug for Conditions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Conditions").field("tests", &self.tests.len()).finish()
+        f.debug_struct("Conditions").field("tests", &self.tests.len()).finish_non_exhaustive()
     }
 }
 
@@ -163,8 +166,8 @@ impl Conditions {
 }
 
 /// Compiles a filter of one of the types that subscriptions have, for the bytes of what it is about.
-fn typed(filter: &str, bytes: &[u8]) -> Result<Box<dyn Fn(&[u8]) -> bool + Send + Sync>, Status> {
-    fn over<T: prost::Message + Default + 'static>(test: Test<T>) -> Box<dyn Fn(&[u8]) -> bool + Send + Sync> {
+fn typed(filter: &str, bytes: &[u8]) -> Result<BytesTest, Status> {
+    fn over<T: prost::Message + Default + 'static>(test: Test<T>) -> BytesTest {
         Box::new(move |bytes| T::decode(bytes).is_ok_and(|value| test.accepts(&value)))
     }
     fn read<F: prost::Message + Default>(bytes: &[u8]) -> Result<F, Status> {

@@ -126,15 +126,15 @@ impl Hub {
         reached
     }
 
-    /// Ends the streams of one identity, or all, behind what already waits.
-    pub(super) fn end(&mut self, identity: Option<u64>, status: &Status) -> usize {
+    /// Ends the streams of some identities, behind what already waits, and returns their number.
+    pub(super) fn end_where(&mut self, concerned: impl Fn(u64) -> bool, status: &Status) -> usize {
         let before = self.subscribers.len();
         self.subscribers.retain(|subscriber| {
-            let stays = identity.is_some_and(|identity| subscriber.identity != identity);
-            if !stays {
+            let ends = concerned(subscriber.identity);
+            if ends {
                 subscriber.queue.finish(Err(status.clone()));
             }
-            stays
+            !ends
         });
         before - self.subscribers.len()
     }

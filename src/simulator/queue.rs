@@ -105,9 +105,9 @@ mod tests {
         for number in 0..CAPACITY {
             assert_eq!(queue.try_next(), Some(number));
         }
-        let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(Some(Err(status))) = queue.poll(&mut context) else { panic!("it must fail") };
+        let context = Context::from_waker(Waker::noop());
+        let Poll::Ready(Some(Err(status))) = queue.poll(&context) else { panic!("it must fail") };
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
-        assert!(matches!(queue.poll(&mut context), Poll::Ready(None)));
+        assert!(matches!(queue.poll(&context), Poll::Ready(None)));
     }
 }

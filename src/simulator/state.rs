@@ -117,6 +117,11 @@ impl State {
             let reached = self.hub.publish(event.identity, subscription, &event.notification);
             self.world.published(&event, reached);
         }
+        if command.admin {
+            // Who no longer exists listens no more.
+            let gone = Status::unauthenticated("the identity was deleted");
+            self.hub.end_where(|identity| !self.world.has(identity), &gone);
+        }
         outcome
     }
 }

@@ -257,6 +257,11 @@ impl World {
         self.identities.iter().find(|(_, identity)| identity.name == name).map(|(id, _)| *id)
     }
 
+    /// Tells whether there is an identity.
+    pub(super) fn has(&self, identity: u64) -> bool {
+        self.identities.contains_key(&identity)
+    }
+
     /// The name of an identity; empty where there is none.
     pub(super) fn name_of(&self, identity: u64) -> String {
         self.identities.get(&identity).map(|identity| identity.name.clone()).unwrap_or_default()
@@ -319,6 +324,11 @@ impl Identity {
         let found = self.discussions.get(&id).filter(|discussion| !discussion.locked);
         found.ok_or_else(|| not_found("Discussion"))
     }
+}
+
+/// The message that an optional id names. Clients send an empty one where they mean none.
+fn named_message(id: Option<data::MessageId>) -> Option<MessageKey> {
+    id.filter(|id| id.id != 0 || id.r#type != 0).map(|id| message_key(Some(id)))
 }
 
 fn message_key(id: Option<data::MessageId>) -> MessageKey {

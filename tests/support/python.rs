@@ -1,54 +1,56 @@
-//! A Python interpreter with the published client, made once for all tests: the reference that this program is held to.
-//!
-//! It lives in `target/conformance/venv`. Without Python or its package index a test is skipped, in CI it fails.
+//! The published Python client in a virtual environment, made once for all tests of a checkout.
 
 use std::{
     env,
-    fs::{self, File},
-    io,
+    fs::File,
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// The published client: its version is the daemon's that this program is made for.
+/// The package that the tests are written against.
 const PACKAGE: &str = "olvid-bot==2.0.1";
 
-/// Returns the interpreter, or none where there cannot be one.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+/// Returns the interpreter of an environment with the published client, made on first use.
+///
+/// Without Python or the package index the tests that ask are skipped, which is said on standard error; where `CI` is
+/// set they fail instead, so that nobody believes they ran.
 pub(crate) fn interpreter() -> Option<PathBuf> {
     match prepared() {
-        Ok(python) => Some(python),
-        Err(cause) if env::var_os("CI").is_some() => panic!("no Python with {PACKAGE}: {cause}"),
-        Err(cause) => {
-            eprintln!("skipped: no Python with {PACKAGE}: {cause}");
+        Ok(interpreter) => Some(interpreter),
+        Err(reason) if env::var_os("CI").is_some() => panic!("the published client cannot be had: {reason}"),
+        Err(reason) => {
+            #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+            {
+                eprintln!("skipped: {reason}");
+            }
             None
         }
     }
 }
 
-/// Makes the environment unless it is complete, which its last file says: what was interrupted is made anew.
-fn prepared() -> io::Result<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder within target");
-    let home = target.join("conformance");
-    fs::create_dir_all(&home)?;
-    // Test programs run side by side; the lock is released when the file is closed.
-    let lock = File::create(home.join("lock"))?;
-    lock.lock()?;
-    let venv = home.join("venv");
-    let (python, complete) = (venv.join("bin/python"), venv.join("complete"));
-    if fs::read_to_string(&complete).is_ok_and(|package| package == PACKAGE) {
-        return Ok(python);
+fn prepared() -> Result<PathBuf, String> {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?.join("conformance");
+    std::fs::create_dir_all(&home).map_err(|error| failed("target/conformance", &error))?;
+    // Other test binaries may come at the same time: one makes it, the others wait.
+    let lock = File::create(home.join("lock")).map_err(|error| failed("lock", &error))?;
+    lock.lock().map_err(|error| failed("lock", &error))?;
+    let (venv, done) = (home.join("venv"), home.join("venv/.ready"));
+    let interpreter = venv.join("bin/python");
+    if std::fs::read_to_string(&done).is_ok_and(|package| package == PACKAGE) {
+        return Ok(interpreter);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]))?;
-    fs::write(&complete, PACKAGE)?;
-    Ok(python)
+    run(Command::new(&interpreter).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]))?;
+    std::fs::write(&done, PACKAGE).map_err(|error| failed(".ready", &error))?;
+    Ok(interpreter)
 }
 
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim())))
+fn failed(what: &str, error: &std::io::Error) -> String {
+    format!("{what}: {error}")
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}", said.trim())) }
 }

@@ -56,10 +56,7 @@ impl Reader {
     /// Reads a character, a range or an escape.
     fn member(&mut self) -> Result<(), Refusal> {
         let start = self.at;
-        let first = match self.character_or_set()? {
-            Some(first) => first,
-            None => return Ok(()),
-        };
+        let Some(first) = self.character_or_set()? else { return Ok(()) };
         let range = self.peek() == Some('-') && !matches!(self.ahead(1), Some(']' | '['));
         if !range {
             self.literal(first);
@@ -103,7 +100,7 @@ impl Reader {
             // The last one may start a range.
             Escape::Quoted(mut characters) => {
                 let last = characters.pop();
-                characters.into_iter().for_each(|found| self.literal(found));
+                self.literals(&characters);
                 Ok(last)
             }
             Escape::Other(written) => {

@@ -49,8 +49,22 @@ const METHODS: [(&str, &str); 18] = [
 
 /// Names behind `Is` that Java has and Unicode's tables here lack.
 const BINARY: [&str; 16] = [
-    "letter", "control", "punctuation", "assigned", "digit", "alnum", "blank", "graph", "print", "word", "titlecase",
-    "whitespace", "hexdigit", "noncharactercodepoint", "noncharacter_code_point", "joincontrol",
+    "letter",
+    "control",
+    "punctuation",
+    "assigned",
+    "digit",
+    "alnum",
+    "blank",
+    "graph",
+    "print",
+    "word",
+    "titlecase",
+    "whitespace",
+    "hexdigit",
+    "noncharactercodepoint",
+    "noncharacter_code_point",
+    "joincontrol",
 ];
 
 /// What an escape stands for.
@@ -70,21 +84,21 @@ impl Reader {
     pub(super) fn escape(&mut self) -> Result<bool, Refusal> {
         match self.escaped(false)? {
             Escape::Character(found) => self.literal(found),
-            Escape::Set(set) => self.out.push_str(&format!("[{set}]")),
+            Escape::Set(set) => self.out.extend(["[", &set, "]"]),
             Escape::Other(written) => self.out.push_str(&written),
             Escape::Quoted(characters) => {
                 // A quantifier repeats the last character only, and what is empty cannot be repeated at all.
                 let Some((last, before)) = characters.split_last() else { return self.after_empty_quote() };
                 if matches!(self.peek(), Some('*' | '+' | '?' | '{')) && !before.is_empty() {
-                    before.iter().for_each(|found| self.literal(*found));
+                    self.literals(before);
                     let written = self.out.len();
                     self.literal(*last);
                     self.out.insert_str(written, "(?:");
                     self.out.push(')');
-                    self.quantifier(self.at)?;
+                    self.quantifier()?;
                     return Ok(false);
                 }
-                characters.iter().for_each(|found| self.literal(*found));
+                self.literals(&characters);
             }
         }
         Ok(true)
@@ -98,7 +112,7 @@ impl Reader {
             // Java repeats what stands before the quote.
             Some('*' | '+' | '?' | '{') => {
                 self.only_java("a quantifier behind `\\Q\\E`");
-                self.quantifier(self.at)?;
+                self.quantifier()?;
                 Ok(false)
             }
             _ => Ok(false),
@@ -283,6 +297,12 @@ impl Reader {
         let Some(name) = self.braced() else {
             return Err(self.refuse_at(start, "`\\N` is followed by the name of a character: `\\N{...}`"));
         };
+        let letters = name.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if !letters
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'(' | b')'))
+        {
+            return Err(self.refuse_at(start, "there is no character of this name"));
+        }
         self.only_java(format!("`\\N{{{name}}}`"));
         Ok(Escape::Character(' '))
     }
@@ -311,7 +331,8 @@ impl Reader {
                 "a".to_owned()
             }
             Property::Unknown => {
-                let message = format!("there is no property `{name}`; Java knows `\\p{{L}}`, `\\p{{IsLatin}}`, `\\p{{Alpha}}`");
+                let message =
+                    format!("there is no property `{name}`; Java knows `\\p{{L}}`, `\\p{{IsLatin}}`, `\\p{{Alpha}}`");
                 return Err(self.refuse_at(start, message));
             }
         };

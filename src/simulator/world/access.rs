@@ -10,7 +10,7 @@ use crate::simulator::proto::data;
 pub(in crate::simulator) enum Access {
     /// Nothing.
     Open,
-    /// Any key; without one it is PERMISSION_DENIED rather than UNAUTHENTICATED.
+    /// Any key; without one it is `PERMISSION_DENIED` rather than `UNAUTHENTICATED`.
     Test,
     /// An administrator's key; the same.
     AdminTest,

@@ -14,7 +14,7 @@ use super::{
     },
     data,
     delivery::Draft,
-    invalid, message_id, message_key, not_found,
+    invalid, message_id, message_key, named_message, not_found,
 };
 use crate::simulator::filters;
 
@@ -105,7 +105,7 @@ impl World {
         let draft = Draft {
             discussion: metadata.discussion_id,
             body: metadata.body.unwrap_or_default(),
-            reply: metadata.reply_id.map(|id| message_key(Some(id))),
+            reply: named_message(metadata.reply_id),
             files,
             location: None,
         };

@@ -20,8 +20,9 @@ impl World {
         Some(match call.name {
             "call_start_discussion_call" => call.one(|request: CallStartDiscussionCallRequest| {
                 self.own(me)?.open_discussion(request.discussion_id)?;
-                let peers = self.recipients(me, request.discussion_id).into_iter().map(|(peer, _)| peer).collect();
-                let call_identifier = self.ring(me, Some(request.discussion_id), peers)?;
+                let peers =
+                    self.recipients(me, request.discussion_id).into_iter().map(|(peer, _)| peer).collect::<Vec<_>>();
+                let call_identifier = self.ring(me, Some(request.discussion_id), &peers)?;
                 Ok(CallStartDiscussionCallResponse { call_identifier })
             }),
             "call_start_custom_call" => call.one(|request: CallStartCustomCallRequest| {
@@ -29,8 +30,8 @@ impl World {
                     self.own(me)?.open_discussion(discussion)?;
                 }
                 let peers = request.contact_ids.iter().map(|id| Ok(self.contact(me, *id)?.peer));
-                let peers = peers.collect::<Result<_, Status>>()?;
-                let call_identifier = self.ring(me, request.discussion_id, peers)?;
+                let peers = peers.collect::<Result<Vec<_>, Status>>()?;
+                let call_identifier = self.ring(me, request.discussion_id, &peers)?;
                 Ok(CallStartCustomCallResponse { call_identifier })
             }),
             _ => return None,
@@ -38,13 +39,13 @@ impl World {
     }
 
     /// Calls people, who are all busy, and so the call ends.
-    fn ring(&mut self, me: u64, discussion: Option<u64>, peers: Vec<u64>) -> Result<String, Status> {
+    fn ring(&mut self, me: u64, discussion: Option<u64>, peers: &[u64]) -> Result<String, Status> {
         if peers.is_empty() {
             return Err(invalid("there is nobody to call"));
         }
         let call_identifier = format!("00000000-0000-4000-8000-{:012}", next(&mut self.next));
         let ended = note::CallEndedNotification { call_identifier: call_identifier.clone() };
-        for peer in &peers {
+        for peer in peers {
             let own = self.own(*peer)?;
             let incoming = note::CallIncomingCallNotification {
                 call_identifier: call_identifier.clone(),

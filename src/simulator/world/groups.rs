@@ -145,7 +145,7 @@ impl World {
             let contact = own.contact_of(*peer).filter(|_| membership.known.contains(peer));
             match contact {
                 Some(contact_id) => {
-                    view.members.push(data::GroupMember { contact_id, permissions: Some(person.permissions) })
+                    view.members.push(data::GroupMember { contact_id, permissions: Some(person.permissions) });
                 }
                 None => view.pending_members.extend(self.pending_view(identity, *peer, person)),
             }

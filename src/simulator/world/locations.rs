@@ -34,7 +34,11 @@ impl World {
         me: u64,
         request: MessageSendLocationRequest,
     ) -> Result<MessageSendLocationResponse, Status> {
-        let files = match (request.preview_filename, request.preview_payload) {
+        let files = match (
+            // The published client sends empty ones where it means none.
+            request.preview_filename.filter(|name| !name.is_empty()),
+            request.preview_payload.filter(|content| !content.is_empty()),
+        ) {
             (Some(name), Some(content)) => vec![(name, Bytes::from(content))],
             (None, None) => Vec::new(),
             _ => return Err(invalid("a preview needs both a file name and a content")),

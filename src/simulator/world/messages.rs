@@ -12,7 +12,7 @@ use super::{
     },
     data,
     delivery::{Draft, OUTBOUND},
-    invalid, message_key,
+    invalid, message_key, named_message,
 };
 use crate::simulator::{filters, proto::note};
 
@@ -30,7 +30,7 @@ impl World {
                 Ok(MessageGetResponse { message: Some(message) })
             }),
             "message_react" => call.one(|request| self.message_react(me, request)),
-            "message_update_body" => call.one(|request| self.message_update_body(me, request)),
+            "message_update_body" => call.one(|request| self.message_update_body(me, &request)),
             "message_delete" => call.one(|request| self.message_delete(me, request)),
             // Everything arrives at once: there is never anything to fetch.
             "message_refresh" => call.one(|_: MessageRefreshRequest| Ok(MessageRefreshResponse {})),
@@ -42,7 +42,7 @@ impl World {
         let draft = Draft {
             discussion: request.discussion_id,
             body: request.body,
-            reply: request.reply_id.map(|id| message_key(Some(id))),
+            reply: named_message(request.reply_id),
             ..Default::default()
         };
         let key = self.post(me, &draft)?;
@@ -120,7 +120,7 @@ impl World {
     fn message_update_body(
         &mut self,
         me: u64,
-        request: MessageUpdateBodyRequest,
+        request: &MessageUpdateBodyRequest,
     ) -> Result<MessageUpdateBodyResponse, Status> {
         let key = message_key(request.message_id);
         let message = &self.letter(me, key)?.message;

@@ -29,16 +29,16 @@ impl World {
             _ => None,
         });
         let photo = whole(metadata.file_size, pieces)?;
-        self.change_photo(me, Some(photo))?;
+        self.change_photo(me, Some(&photo))?;
         Ok(IdentitySetPhotoResponse {})
     }
 
     /// Gives an identity another picture, or none; its contacts see it.
-    pub(super) fn change_photo(&mut self, me: u64, photo: Option<Bytes>) -> Result<(), Status> {
-        self.own_mut(me)?.photo.clone_from(&photo);
+    pub(super) fn change_photo(&mut self, me: u64, photo: Option<&Bytes>) -> Result<(), Status> {
+        self.own_mut(me)?.photo = photo.cloned();
         for (peer, id) in self.who_knows(me) {
             let Some(contact) = self.own_mut(peer)?.contacts.get_mut(&id) else { continue };
-            contact.photo.clone_from(&photo);
+            contact.photo = photo.cloned();
             let contact = Some(contact.view(id));
             self.notify(peer, "contact_photo_updated", &note::ContactPhotoUpdatedNotification { contact });
         }

@@ -1,0 +1,54 @@
+//! `check`: everything that can be known of rules and scripts without a daemon, all of it at once.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{Check, Done, Form, exit, output};
+use crate::{
+    diagnostic::{Diagnostic, Severity, render},
+    lua::ScriptSpec,
+    rules::RuleSet,
+    schema::Catalog,
+};
+
+/// Columns of diagnostics for people.
+const WIDTH: usize = 120;
+
+/// Reads rules and loads their scripts aside.
+pub(super) fn everything(paths: &[PathBuf]) -> (RuleSet, Vec<Diagnostic>) {
+    let (rules, mut diagnostics) = RuleSet::load(paths, Catalog::embedded());
+    for script in ScriptSpec::group_all(&rules) {
+        // With commands of administration: whether a key for them is given is not the script's mistake.
+        diagnostics.extend(script.check(true));
+    }
+    (rules, diagnostics)
+}
+
+/// Whether a set with these diagnostics is refused.
+pub(super) fn is_refused(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+pub(super) fn run(arguments: &Check) -> Done {
+    let (rules, diagnostics) = everything(&arguments.rules.paths);
+    match arguments.format {
+        Form::Json => output::answer(&(render::json(&diagnostics) + "\n")),
+        Form::Human => {
+            output::tell(&render::human(&diagnostics, output::colour(), WIDTH));
+            match render::summary(&diagnostics) {
+                Some(summary) => output::tell(&format!("\n{summary}\n")),
+                None => output::answer(&praise(&rules)),
+            }
+        }
+    }
+    if is_refused(&diagnostics) { Err(exit::MISTAKE) } else { Ok(()) }
+}
+
+fn praise(rules: &RuleSet) -> String {
+    let enabled: Vec<_> = rules.rules.iter().filter(|rule| rule.enabled).map(Arc::clone).collect();
+    let disabled = rules.rules.len() - enabled.len();
+    let scripts = ScriptSpec::group(rules).len();
+    let aside = if disabled > 0 { format!(", {disabled} disabled") } else { String::new() };
+    let plural = |number: usize| if number == 1 { "" } else { "s" };
+    let (count, s) = (enabled.len(), plural(enabled.len()));
+    format!("no mistakes: {count} rule{s}{aside}, {scripts} script{}\n", plural(scripts))
+}

@@ -1,0 +1,364 @@
+//! A person in the simulated world: what is typed becomes commands, what happens becomes lines.
+//!
+//! `dev` is a chat with the bot; this is its content, without a terminal. One person speaks at a time, in one discussion;
+//! everyone else is listened to as well, so that nothing the bot does goes unseen.
+
+use std::{collections::BTreeMap, path::Path};
+
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+
+use super::{Observation, Simulator};
+use crate::{report::log::escaped, schema::names};
+
+/// What can be typed beside messages: the command, what follows it, what it does.
+pub const COMMANDS: &[(&str, &str, &str)] = &[
+    ("/as", "NAME", "speak as somebody else"),
+    ("/group", "[NAME]", "make a group with everybody, or enter the one of that name"),
+    ("/direct", "", "go back to the discussion with the bot alone"),
+    ("/reply", "TEXT", "reply to the bot's last message"),
+    ("/react", "[EMOJI]", "react to the last message of somebody else; without one, take it back"),
+    ("/edit", "TEXT", "change your last message"),
+    ("/delete", "", "delete your last message, everywhere"),
+    ("/file", "PATH [TEXT]", "send a file"),
+    ("/emit", "SUBSCRIPTION {json}", "notify the bot of anything: /emit group_new {\"group\": {\"name\": \"ops\"}}"),
+    ("/help", "", "show this"),
+    ("/quit", "", "leave"),
+];
+
+/// The group that `/group` makes when it is given no name.
+const GROUP: &str = "Team";
+
+/// The people of a simulated world around one bot.
+pub struct Chat {
+    simulator: Simulator,
+    bot: String,
+    people: BTreeMap<String, Person>,
+    speaker: String,
+}
+
+struct Person {
+    seen: Observation,
+    /// The discussion that is spoken in; none for the one with the bot.
+    group: Option<(u64, String)>,
+    /// The newest own message and the newest of somebody else, in each discussion.
+    own: BTreeMap<u64, Json>,
+    others: BTreeMap<u64, Json>,
+}
+
+/// What is to be done after a line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// Show these lines and go on.
+    Shown(Vec<String>),
+    /// Leave.
+    Quit,
+}
+
+impl Chat {
+    /// Joins a world with a bot; the first of the others speaks.
+    pub fn new(simulator: &Simulator, bot: &str, people: &[String]) -> Result<Self, String> {
+        let mut all = BTreeMap::new();
+        for name in people {
+            let seen = simulator.observe(name).map_err(|error| error.message().to_owned())?;
+            all.insert(name.clone(), Person { seen, group: None, own: BTreeMap::new(), others: BTreeMap::new() });
+        }
+        let speaker = people.first().cloned().ok_or("there is nobody to chat with the bot")?;
+        let chat = Self { simulator: simulator.clone(), bot: bot.to_owned(), people: all, speaker };
+        // Everybody joins groups at once: an invitation that waits is a step that no newcomer expects.
+        for name in chat.people.keys().chain([&chat.bot]) {
+            chat.call_as(
+                name,
+                "settings_identity_set",
+                &json!({"identity_settings": {"invitation": {"auto_accept_group": true}}}),
+            )?;
+        }
+        Ok(chat)
+    }
+
+    /// Who speaks, and where: for the prompt.
+    pub fn prompt(&self) -> String {
+        match self.person().group.as_ref() {
+            Some((_, name)) => format!("{} in {}> ", self.speaker, escaped(name)),
+            None => format!("{}> ", self.speaker),
+        }
+    }
+
+    /// The names that `/as` takes.
+    pub fn people(&self) -> impl Iterator<Item = &str> {
+        self.people.keys().map(String::as_str)
+    }
+
+    /// Does what a line says.
+    pub fn enter(&mut self, line: &str) -> Result<Entered, String> {
+        let line = line.trim();
+        if line.is_empty() {
+            return Ok(Entered::Shown(Vec::new()));
+        }
+        if !line.starts_with('/') {
+            return self.send(&json!({ "body": line })).map(|()| Entered::Shown(Vec::new()));
+        }
+        let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        let mut lines = Vec::new();
+        match command {
+            "/as" => self.speak_as(rest)?,
+            "/group" => lines.push(self.enter_group(if rest.is_empty() { GROUP } else { rest })?),
+            "/direct" => self.person_mut().group = None,
+            "/reply" => {
+                let id = self.last_of_others()?;
+                self.send(&json!({ "body": rest, "reply_id": id }))?;
+            }
+            "/react" => {
+                let id = self.last_of_others()?;
+                self.call("message_react", &json!({ "message_id": id, "reaction": rest }))?;
+            }
+            "/edit" => {
+                let id = self.last_own()?;
+                self.call("message_update_body", &json!({ "message_id": id, "updated_body": rest }))?;
+            }
+            "/delete" => {
+                let id = self.last_own()?;
+                self.call("message_delete", &json!({ "message_id": id, "delete_everywhere": true }))?;
+            }
+            "/file" => self.send_file(rest)?,
+            "/emit" => lines.push(self.emit(rest)?),
+            "/help" => lines.extend(help()),
+            "/quit" => return Ok(Entered::Quit),
+            _ => return Err(unknown(command)),
+        }
+        Ok(Entered::Shown(lines))
+    }
+
+    /// What happened since the last look, as the people see it.
+    pub fn news(&mut self) -> Vec<String> {
+        let names: Vec<String> = self.people.keys().cloned().collect();
+        let mut lines = Vec::new();
+        for name in names {
+            let events = self.people.get_mut(&name).map(|person| person.seen.all()).unwrap_or_default();
+            for (subscription, content) in events {
+                let shown = self.told(&name, &subscription, &content);
+                let whispered = name != self.speaker;
+                // What all see in a group is shown once, as the speaker sees it.
+                if let Some((line, in_group)) = shown.filter(|(_, in_group)| !(whispered && *in_group)) {
+                    let aside = if whispered && !in_group { format!("[to {name}] ") } else { String::new() };
+                    lines.push(aside + &escaped(&line));
+                }
+            }
+        }
+        lines
+    }
+
+    /// Puts one notification into words; none for the echo of what the person did.
+    fn told(&mut self, name: &str, subscription: &str, content: &Json) -> Option<(String, bool)> {
+        let message = &content["message"];
+        let discussion = message["discussion_id"].as_u64().or_else(|| content["attachment"]["discussion_id"].as_u64());
+        let in_group = discussion.is_some_and(|id| self.is_group(name, id));
+        let person = self.people.get_mut(name)?;
+        match (subscription, discussion) {
+            ("message_sent", Some(id)) => drop(person.own.insert(id, message["id"].clone())),
+            ("message_received", Some(id)) => drop(person.others.insert(id, message["id"].clone())),
+            _ => {}
+        }
+        let sender = self.contact(name, &message["sender_id"]);
+        let quoted = format!("\"{}\"", cut(message["body"].as_str().unwrap_or_default()));
+        let reacting = content["reaction"]["contact_id"].as_u64().filter(|id| *id != 0);
+        let by = reacting.map(|id| self.contact(name, &json!(id)));
+        let emoji = content["reaction"]["reaction"].as_str().unwrap_or_default();
+        let line = match subscription {
+            "message_received" => {
+                let reply = self.quoted_reply(name, &message["replied_message_id"]);
+                format!("{sender}: {reply}{}", message["body"].as_str().unwrap_or_default())
+            }
+            "message_reaction_added" | "message_reaction_updated" => format!("{} reacted {emoji} to {quoted}", by?),
+            "message_reaction_removed" => format!("{} took back {emoji} from {quoted}", by?),
+            "message_body_updated" if is_inbound(message) => {
+                let before = cut(content["previous_body"].as_str().unwrap_or_default());
+                format!("{sender} edited \"{before}\": {}", message["body"].as_str().unwrap_or_default())
+            }
+            "message_deleted" if is_inbound(message) => format!("{sender} deleted {quoted}"),
+            "attachment_received" => {
+                let attachment = &content["attachment"];
+                let file = attachment["file_name"].as_str().unwrap_or_default();
+                format!("{}: [file {file}, {} bytes]", self.bot, attachment["size"])
+            }
+            "discussion_locked" | "contact_deleted" | "group_deleted" | "call_incoming_call" => {
+                format!("({subscription} {})", cut(&content.to_string()))
+            }
+            "group_name_updated" => {
+                format!(
+                    "(the group \"{}\" is now \"{}\")",
+                    text(&content["previous_name"]),
+                    text(&content["group"]["name"])
+                )
+            }
+            _ => return None,
+        };
+        Some((line, in_group))
+    }
+
+    fn quoted_reply(&self, name: &str, id: &Json) -> String {
+        if id.is_null() {
+            return String::new();
+        }
+        let original = self.call_as(name, "message_get", &json!({ "message_id": id }));
+        original.map_or_else(|_| String::new(), |answer| format!("(re \"{}\") ", cut(text(&answer["message"]["body"]))))
+    }
+
+    fn speak_as(&mut self, name: &str) -> Result<(), String> {
+        if !self.people.contains_key(name) {
+            let all = self.people().collect::<Vec<_>>().join(", ");
+            return Err(format!("there is no `{name}` here; there are {all}"));
+        }
+        name.clone_into(&mut self.speaker);
+        Ok(())
+    }
+
+    fn enter_group(&mut self, name: &str) -> Result<String, String> {
+        let found = self.discussion_titled(name)?;
+        let (discussion, made) = if let Some(discussion) = found {
+            (discussion, false)
+        } else {
+            let contacts = self.call("contact_list", &json!({}))?;
+            let ids: Vec<_> = contacts.as_array().into_iter().flatten().map(|contact| contact["id"].clone()).collect();
+            self.call("group_new_standard_group", &json!({ "name": name, "admin_contact_ids": ids }))?;
+            (self.discussion_titled(name)?.ok_or("the group has no discussion")?, true)
+        };
+        for person in self.people.values_mut() {
+            person.group = None;
+        }
+        for someone in self.people.keys().cloned().collect::<Vec<_>>() {
+            let own = if someone == self.speaker { Some(discussion) } else { self.titled_for(&someone, name)? };
+            if let (Some(id), Some(person)) = (own, self.people.get_mut(&someone)) {
+                person.group = Some((id, name.to_owned()));
+            }
+        }
+        Ok(if made { format!("(made the group \"{}\")", escaped(name)) } else { format!("(in \"{}\")", escaped(name)) })
+    }
+
+    fn discussion_titled(&self, title: &str) -> Result<Option<u64>, String> {
+        self.titled_for(&self.speaker, title)
+    }
+
+    fn titled_for(&self, name: &str, title: &str) -> Result<Option<u64>, String> {
+        let all = self.call_as(name, "discussion_list", &json!({ "filter": { "type": "TYPE_GROUP" } }))?;
+        let found = all.as_array().into_iter().flatten().find(|discussion| discussion["title"] == title);
+        Ok(found.and_then(|discussion| discussion["id"].as_u64()))
+    }
+
+    fn send(&mut self, message: &Json) -> Result<(), String> {
+        let mut request = message.clone();
+        request["discussion_id"] = json!(self.discussion()?);
+        self.call("message_send", &request).map(drop)
+    }
+
+    fn send_file(&self, rest: &str) -> Result<(), String> {
+        let (path, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        if path.is_empty() {
+            return Err("which file? /file PATH [TEXT]".to_owned());
+        }
+        let content = std::fs::read(path).map_err(|error| format!("cannot read `{path}`: {error}"))?;
+        let name =
+            Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned());
+        let metadata = json!({ "discussion_id": self.discussion()?, "body": text.trim() });
+        let files = [(name.as_str(), Bytes::from(content))];
+        let sent = self.simulator.upload(&self.speaker, "message_send_with_attachments", &metadata, &files);
+        sent.map(drop).map_err(|status| status.message().to_owned())
+    }
+
+    fn emit(&self, rest: &str) -> Result<String, String> {
+        let (subscription, content) = rest.split_once(char::is_whitespace).unwrap_or((rest, "{}"));
+        let content: Json =
+            serde_json::from_str(content).map_err(|error| format!("the notification is no JSON: {error}"))?;
+        let reached =
+            self.simulator.emit(&self.bot, subscription, content).map_err(|status| status.message().to_owned())?;
+        Ok(match reached {
+            0 => format!("(no rule listens to {subscription} with parameters that match)"),
+            1 => "(1 stream notified)".to_owned(),
+            several => format!("({several} streams notified)"),
+        })
+    }
+
+    /// The discussion that the speaker is in.
+    fn discussion(&self) -> Result<u64, String> {
+        if let Some((id, _)) = &self.person().group {
+            return Ok(*id);
+        }
+        let contacts = self.call("contact_list", &json!({}))?;
+        let bot = contacts.as_array().into_iter().flatten().find(|contact| is_called(contact, &self.bot));
+        let id = bot.map(|contact| contact["id"].clone()).ok_or("the bot is no contact any more")?;
+        let found = self.call("discussion_get_by_contact", &json!({ "contact_id": id }))?;
+        found["discussion"]["id"].as_u64().ok_or_else(|| "there is no discussion with the bot".to_owned())
+    }
+
+    fn last_own(&self) -> Result<Json, String> {
+        let last = self.person().own.get(&self.discussion()?).cloned();
+        last.ok_or_else(|| "you have not said anything here yet".to_owned())
+    }
+
+    fn last_of_others(&self) -> Result<Json, String> {
+        let last = self.person().others.get(&self.discussion()?).cloned();
+        last.ok_or_else(|| "nobody else has said anything here yet".to_owned())
+    }
+
+    fn is_group(&self, name: &str, discussion: u64) -> bool {
+        let found = self.call_as(name, "discussion_get", &json!({ "discussion_id": discussion }));
+        found.is_ok_and(|answer| !answer["discussion"]["group_id"].is_null())
+    }
+
+    fn contact(&self, name: &str, id: &Json) -> String {
+        let found = self.call_as(name, "contact_get", &json!({ "contact_id": id }));
+        found.map_or_else(|_| "somebody".to_owned(), |answer| text(&answer["contact"]["display_name"]).to_lowercase())
+    }
+
+    fn call(&self, command: &str, request: &Json) -> Result<Json, String> {
+        self.call_as(&self.speaker, command, request)
+    }
+
+    fn call_as(&self, name: &str, command: &str, request: &Json) -> Result<Json, String> {
+        self.simulator.call(name, command, request).map_err(|status| status.message().to_owned())
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the speaker is one of the people, from the first on")]
+    fn person(&self) -> &Person {
+        &self.people[&self.speaker]
+    }
+
+    fn person_mut(&mut self) -> &mut Person {
+        let speaker = self.speaker.clone();
+        self.people.get_mut(&speaker).unwrap_or_else(|| unreachable!("the speaker is one of the people"))
+    }
+}
+
+/// The lines of `/help`.
+pub fn help() -> Vec<String> {
+    let mut lines = vec!["What you type is a message to the bot. Beside that:".to_owned()];
+    lines.extend(COMMANDS.iter().map(|(name, what, does)| format!("  {:<30} {does}", format!("{name} {what}"))));
+    lines
+}
+
+fn unknown(command: &str) -> String {
+    let near = names::nearest(command, COMMANDS.iter().map(|(name, ..)| *name));
+    let hint = near.map_or_else(|| "/help shows what there is".to_owned(), |near| format!("did you mean {near}?"));
+    format!("there is no {command}; {hint}")
+}
+
+fn is_inbound(message: &Json) -> bool {
+    message["sender_id"].as_u64().is_some_and(|id| id != 0)
+}
+
+fn is_called(contact: &Json, name: &str) -> bool {
+    text(&contact["display_name"]).eq_ignore_ascii_case(name)
+}
+
+fn text(value: &Json) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn cut(text: &str) -> String {
+    let mut short: String = text.chars().take(60).collect();
+    if text.chars().nth(60).is_some() {
+        short.push('…');
+    }
+    short
+}

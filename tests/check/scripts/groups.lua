@@ -1,0 +1,1 @@
+return { on_rename = function(notification, rule) end }
