@@ -266,3 +266,29 @@ pub(crate) fn examples() -> Setup {
     }
     setup
 }
+
+/// A host with one rule for every received message. `code` is the body of its handler, with `message`, in `t.lua` from
+/// line 3 on; it says `done` when it is through.
+pub(crate) fn handler(code: &str) -> Setup {
+    const RULES: &str =
+        "rules:\n  - name: test\n    subscription: message_received\n    timeout: 2m\n    handler: t.lua\n";
+    let script = format!(
+        "return function(notification)\n  local message = notification.message\n{code}\n  print('done')\nend\n"
+    );
+    Setup::new(RULES).file("t.lua", script)
+}
+
+impl Host {
+    /// What the handler of [`handler`] said before it was done; it must not fail.
+    pub(crate) async fn done(&self) -> Vec<String> {
+        let mut said = self
+            .until(|host| {
+                let (said, failures) = (host.said(), host.failures());
+                assert!(failures.is_empty(), "{failures:#?}");
+                (said.last().map(String::as_str) == Some("done")).then_some(said)
+            })
+            .await;
+        said.pop();
+        said
+    }
+}
