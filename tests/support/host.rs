@@ -41,6 +41,7 @@ pub(crate) struct Host {
 pub(crate) struct Setup {
     folder: TempDir,
     options: Options,
+    client: bool,
     admin: bool,
 }
 
@@ -49,7 +50,7 @@ impl Setup {
     pub(crate) fn new(rules: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("rules.yaml"), rules).unwrap();
-        Self { folder, options: Options::default(), admin: false }
+        Self { folder, options: Options::default(), client: true, admin: false }
     }
 
     /// Adds a file below the rules' folder.
@@ -66,6 +67,12 @@ impl Setup {
         self
     }
 
+    /// Gives the host an administrator's key and no other.
+    pub(crate) fn only_admin(mut self) -> Self {
+        (self.client, self.admin) = (false, true);
+        self
+    }
+
     /// Changes the simulated daemon.
     pub(crate) fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
@@ -78,7 +85,7 @@ impl Setup {
         let settings = Settings {
             url: simulator.url(),
             tls: TlsFiles::default(),
-            client_key: Some(Secret::new("bot").unwrap()),
+            client_key: self.client.then(|| Secret::new("bot").unwrap()),
             admin: self.admin.then(|| Administrator {
                 key: Secret::new("admin").unwrap(),
                 identity_id: simulator.identity_id("bot").unwrap(),
