@@ -101,6 +101,25 @@ print(table.concat(results, ' '))";
 }
 
 #[test]
+fn a_coroutine_that_waits_is_nobody_elses_to_resume() {
+    let code = r"
+if not shared then
+  shared = coroutine.create(function() sleep(0.05) print('the answer came') end)
+  assert(coroutine.resume(shared))
+else
+  print(coroutine.status(shared), coroutine.resume(shared))
+end";
+    let lines = said(code, &["first", "second"]);
+    assert_eq!(
+        lines,
+        [
+            "normal\tfalse\tcannot resume a coroutine that waits for an answer @rules.yaml:7",
+            "the answer came @rules.yaml:4"
+        ]
+    );
+}
+
+#[test]
 fn a_mistake_is_told_with_its_place_and_the_next_notification_is_handled() {
     let code = "local n = ...\nif n.message.body == 'bad' then local x = nil; x.y = 1 end\nprint('fine')";
     let lines = said(code, &["bad", "good"]);
