@@ -118,15 +118,10 @@ impl Converter {
                     table.raw_set(&plan.fields[sibling].key, LuaValue::Nil)?;
                 }
             }
-            let again = seen[index] > 1 && step.inner.is_some();
-            let value = if again {
-                let merged = wire::merged(message, bytes, index).map_err(mlua::Error::external)?;
-                self.value(lua, step, Value::Message(&merged))?
-            } else {
-                self.value(lua, step, value)?
-            };
-            table.raw_set(&step.key, value)?;
+            // Read even where merging replaces it, as each occurrence has to be a message by itself.
+            table.raw_set(&step.key, self.value(lua, step, value)?)?;
         }
+        self.merge_repeated(lua, plan, bytes, &seen, &table)?;
         for (index, step) in plan.fields.iter().enumerate().filter(|(index, _)| seen[*index] == 0) {
             match message.fields[index].cardinality {
                 Cardinality::Implicit => table.raw_set(&step.key, &step.default)?,
@@ -138,6 +133,18 @@ impl Converter {
             table.set_metatable(Some(metatable.clone()))?;
         }
         Ok(table)
+    }
+
+    /// Merges messages that occurred more than once; at the end, as at each occurrence it would cost the square.
+    fn merge_repeated(&self, lua: &Lua, plan: &Plan, bytes: &[u8], seen: &[u32], table: &Table) -> mlua::Result<()> {
+        for (index, step) in plan.fields.iter().enumerate().filter(|(index, _)| seen[*index] > 1) {
+            let singular = plan.message.fields[index].cardinality != Cardinality::Repeated;
+            if singular && step.inner.is_some() && !table.raw_get::<LuaValue>(&step.key)?.is_nil() {
+                let merged = wire::merged(&plan.message, bytes, index).map_err(mlua::Error::external)?;
+                table.raw_set(&step.key, self.value(lua, step, Value::Message(&merged))?)?;
+            }
+        }
+        Ok(())
     }
 
     fn append(&self, lua: &Lua, table: &Table, step: &FieldPlan, position: u32, value: Value<'_>) -> mlua::Result<()> {

@@ -7,6 +7,8 @@ use std::{
 
 use bytes::Bytes;
 
+mod convert;
+
 use super::*;
 use crate::{
     diagnostic::Source,
