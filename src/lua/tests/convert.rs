@@ -2,8 +2,6 @@
 //!
 //! The schema's own tests hold that JSON to `prost-reflect`; here the Lua side is held to it.
 #![expect(
-    clippy::cast_precision_loss,
-    clippy::float_cmp,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     reason = "a number of JSON is the same in Lua, or the test fails; others are made from bytes of any meaning"
