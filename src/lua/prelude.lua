@@ -203,4 +203,8 @@ local function drive(handler, notification, rule)
   end
 end
 
-return { drive = drive, pending = PENDING, methods_environment = { read = host.read_file, save = host.save_file } }
+return {
+  drive = drive,
+  pending = PENDING,
+  methods_environment = { read = host.read_file, save = host.save_file, place = host.place },
+}
