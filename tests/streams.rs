@@ -1,5 +1,7 @@
 //! What goes over more than one message: uploads, downloads and lists, and what becomes of a list that nobody reads on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/host.rs"]
 mod host;
 
