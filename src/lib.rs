@@ -25,3 +25,7 @@ pub mod engine;
 pub mod simulator;
 
 pub mod cli;
+
+// The tests of `lua` share a generator with those in `tests/`, which name this crate as any user of it does.
+#[cfg(test)]
+extern crate self as olvid_rules;

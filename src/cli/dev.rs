@@ -65,7 +65,9 @@ async fn chat(arguments: &Dev, rules: &RuleSet) -> Result<(), String> {
     let options = Options::default();
     let people: Vec<_> = options.identities.iter().map(|(name, _)| name.clone()).filter(|name| name != BOT).collect();
     let simulator = Simulator::start(options).await.map_err(|error| error.to_string())?;
-    let mut chat = Chat::new(&simulator, BOT, &people)?;
+    let enabled = rules.rules.iter().filter(|rule| rule.enabled);
+    let listens_to: Vec<_> = enabled.map(|rule| rule.subscription.name.as_str()).collect();
+    let mut chat = Chat::new(&simulator, BOT, &people, &listens_to)?;
     let prompt = Prompt::start(people);
     let reporter = Reporter::new(vec![sink(arguments, &prompt)]);
     let key = Secret::new(BOT).map_err(|error| error.to_string())?;

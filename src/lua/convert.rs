@@ -42,6 +42,32 @@ struct FieldPlan {
     inner: Option<Rc<Plan>>,
 }
 
+/// Which fields of a message have occurred, and which more than once, a bit each.
+#[derive(Default)]
+struct Seen {
+    once: u64,
+    again: u64,
+}
+
+impl Seen {
+    /// Marks a field; whether it is the first time.
+    fn add(&mut self, index: usize) -> bool {
+        let bit = 1 << index;
+        let first = self.once & bit == 0;
+        self.once |= bit;
+        self.again |= if first { 0 } else { bit };
+        first
+    }
+
+    fn has(&self, index: usize) -> bool {
+        self.once & (1 << index) != 0
+    }
+
+    fn had(&self, index: usize) -> bool {
+        self.again & (1 << index) != 0
+    }
+}
+
 impl Converter {
     pub(super) fn new(list: Table) -> Self {
         Self { plans: RefCell::default(), metatables: RefCell::default(), list }
@@ -104,30 +130,27 @@ impl Converter {
     fn fill(&self, lua: &Lua, plan: &Plan, bytes: &[u8]) -> mlua::Result<Table> {
         let message = &*plan.message;
         let table = lua.create_table_with_capacity(0, plan.fields.len())?;
-        let mut seen = vec![0u32; plan.fields.len()];
+        let mut seen = Seen::default();
         let mut reader = Reader::new(message, bytes);
         while let Some((index, value)) = reader.advance().map_err(mlua::Error::external)? {
             let (field, step) = (&message.fields[index], &plan.fields[index]);
-            seen[index] += 1;
+            let first = seen.add(index);
             if field.cardinality == Cardinality::Repeated {
-                self.append(lua, &table, step, seen[index], value)?;
+                self.append(lua, &table, step, first, value)?;
                 continue;
             }
             if field.oneof.is_some() {
-                for sibling in message.siblings(index).filter(|sibling| seen[*sibling] > 0) {
+                for sibling in message.siblings(index).filter(|sibling| seen.has(*sibling)) {
                     table.raw_set(&plan.fields[sibling].key, LuaValue::Nil)?;
                 }
             }
-            let again = seen[index] > 1 && step.inner.is_some();
-            let value = if again {
-                let merged = wire::merged(message, bytes, index).map_err(mlua::Error::external)?;
-                self.value(lua, step, Value::Message(&merged))?
-            } else {
-                self.value(lua, step, value)?
-            };
-            table.raw_set(&step.key, value)?;
+            // Read even where merging replaces it, as each occurrence has to be a message by itself.
+            table.raw_set(&step.key, self.value(lua, step, value)?)?;
         }
-        for (index, step) in plan.fields.iter().enumerate().filter(|(index, _)| seen[*index] == 0) {
+        if seen.again != 0 {
+            self.merge_repeated(lua, plan, bytes, &seen, &table)?;
+        }
+        for (index, step) in plan.fields.iter().enumerate().filter(|(index, _)| !seen.has(*index)) {
             match message.fields[index].cardinality {
                 Cardinality::Implicit => table.raw_set(&step.key, &step.default)?,
                 Cardinality::Repeated => table.raw_set(&step.key, self.new_list(lua)?)?,
@@ -140,15 +163,27 @@ impl Converter {
         Ok(table)
     }
 
-    fn append(&self, lua: &Lua, table: &Table, step: &FieldPlan, position: u32, value: Value<'_>) -> mlua::Result<()> {
-        let list = if position == 1 {
+    /// Merges messages that occurred more than once; at the end, as at each occurrence it would cost the square.
+    fn merge_repeated(&self, lua: &Lua, plan: &Plan, bytes: &[u8], seen: &Seen, table: &Table) -> mlua::Result<()> {
+        for (index, step) in plan.fields.iter().enumerate().filter(|(index, _)| seen.had(*index)) {
+            let singular = plan.message.fields[index].cardinality != Cardinality::Repeated;
+            if singular && step.inner.is_some() && !table.raw_get::<LuaValue>(&step.key)?.is_nil() {
+                let merged = wire::merged(&plan.message, bytes, index).map_err(mlua::Error::external)?;
+                table.raw_set(&step.key, self.value(lua, step, Value::Message(&merged))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&self, lua: &Lua, table: &Table, step: &FieldPlan, first: bool, value: Value<'_>) -> mlua::Result<()> {
+        let list: Table = if first {
             let list = self.new_list(lua)?;
             table.raw_set(&step.key, &list)?;
             list
         } else {
             table.raw_get(&step.key)?
         };
-        list.raw_set(position, self.value(lua, step, value)?)
+        list.raw_set(list.raw_len() + 1, self.value(lua, step, value)?)
     }
 
     fn new_list(&self, lua: &Lua) -> mlua::Result<Table> {

@@ -68,6 +68,10 @@ fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<(Function, Table)> {
     let methods: Table = chunk(METHODS, "olvid methods").call(environment)?;
     methods.for_each(|message: String, functions: Table| {
         let metatable = lua.create_table()?;
+        for event in ["__tostring", "__eq"] {
+            metatable.raw_set(event, functions.raw_get::<Value>(event)?)?;
+            functions.raw_set(event, Value::Nil)?;
+        }
         metatable.raw_set("__index", functions)?;
         metatable.raw_set("__name", message.as_str())?;
         metatable.raw_set("__metatable", false)?;

@@ -91,13 +91,29 @@ local olvid = setmetatable({}, {
   end,
 })
 
--- Coroutines of scripts. `raised` keeps the coroutine's own errors apart from what it returns.
+-- Coroutines of scripts.
+
+-- `waiting` holds those whose answer is on its way: nobody else may resume one, or its answer would be lost.
 
 local theirs = setmetatable({}, { __mode = "k" })
+local waiting = setmetatable({}, { __mode = "k" })
+
+local go_on
 
 local function pass(co, ok, first, ...)
-  if ok and first == PENDING then return pass(co, resume(co, yield(PENDING, ...))) end
-  return ok, first, ...
+  if not (ok and first == PENDING) then return ok, first, ... end
+  waiting[co] = true
+  return go_on(co, yield(PENDING, ...))
+end
+
+function go_on(co, ...)
+  waiting[co] = nil
+  return pass(co, resume(co, ...))
+end
+
+local function step(co, ...)
+  if waiting[co] then return false, "cannot resume a coroutine that waits for an answer" end
+  return pass(co, resume(co, ...))
 end
 
 local function raise_or_return(ok, ...)
@@ -111,7 +127,7 @@ local coroutine = {
     theirs[co] = true
     return co
   end,
-  resume = function(co, ...) return pass(co, resume(co, ...)) end,
+  resume = step,
   yield = function(...)
     if not theirs[running()] then error("attempt to yield from outside a coroutine", 2) end
     return yield(...)
@@ -119,15 +135,18 @@ local coroutine = {
   wrap = function(f)
     local co = create(f)
     theirs[co] = true
-    return function(...) return raise_or_return(pass(co, resume(co, ...))) end
+    return function(...) return raise_or_return(step(co, ...)) end
   end,
   running = function()
     local co = running()
     return co, not theirs[co]
   end,
   isyieldable = function() return theirs[running()] == true and isyieldable() end,
-  status = status,
-  close = close,
+  status = function(co) return waiting[co] and "normal" or status(co) end,
+  close = function(co)
+    if waiting[co] then error("cannot close a coroutine that waits for an answer", 2) end
+    return close(co)
+  end,
 }
 
 -- Modules.
@@ -184,4 +203,8 @@ local function drive(handler, notification, rule)
   end
 end
 
-return { drive = drive, pending = PENDING, methods_environment = { read = host.read_file, save = host.save_file } }
+return {
+  drive = drive,
+  pending = PENDING,
+  methods_environment = { read = host.read_file, save = host.save_file, place = host.place },
+}

@@ -7,6 +7,8 @@ use std::{
 
 use bytes::Bytes;
 
+mod convert;
+
 use super::*;
 use crate::{
     diagnostic::Source,
@@ -98,6 +100,25 @@ local ok = pcall(function() sleep(0.001) results[#results + 1] = 'c' error('x') 
 results[#results + 1] = tostring(ok)
 print(table.concat(results, ' '))";
     assert_eq!(said(code, &["x"]), ["a b c false @rules.yaml:8"]);
+}
+
+#[test]
+fn a_coroutine_that_waits_is_nobody_elses_to_resume() {
+    let code = r"
+if not shared then
+  shared = coroutine.create(function() sleep(0.05) print('the answer came') end)
+  assert(coroutine.resume(shared))
+else
+  print(coroutine.status(shared), coroutine.resume(shared))
+end";
+    let lines = said(code, &["first", "second"]);
+    assert_eq!(
+        lines,
+        [
+            "normal\tfalse\tcannot resume a coroutine that waits for an answer @rules.yaml:7",
+            "the answer came @rules.yaml:4"
+        ]
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
 };
@@ -24,7 +25,7 @@ use super::{
     Counters,
     call::{Outcome, Pending},
     load::Loaded,
-    mailbox::{Mail, Mailbox},
+    mailbox::{CREDITS, Mail, Mailbox},
 };
 use crate::{
     daemon::{CallError, Daemon},
@@ -32,6 +33,10 @@ use crate::{
     rules::{Order, Rule},
     schema::order::OrderKey,
 };
+
+/// Credits that are given back at once while there is more to do. One by one, each would wake a feed that waits for
+/// credits to hand over a single notification: two switches of threads for each.
+const GIVEN_BACK: usize = CREDITS / 4;
 
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
@@ -49,6 +54,8 @@ pub(super) struct Lane {
     waiting: VecDeque<(u64, Bytes)>,
     running: usize,
     busy: HashSet<u64>,
+    /// Credits of runs that ended and are not given back yet.
+    earned: usize,
 }
 
 struct Run {
@@ -100,6 +107,7 @@ impl Worker {
                 waiting: VecDeque::new(),
                 running: 0,
                 busy: HashSet::new(),
+                earned: 0,
             })
         };
         let lanes = rules.iter().zip(&script.handlers).map(lane).collect::<mlua::Result<_>>()?;
@@ -129,6 +137,7 @@ impl Worker {
                 Wake::Answer(run, answer) => self.go_on(run, answer),
                 Wake::Deadline => return self.give_up(),
             }
+            self.lanes.iter_mut().filter(|lane| lane.earned > 0).for_each(Lane::give_back);
         }
     }
 
@@ -277,7 +286,10 @@ impl Worker {
         let lane = &mut self.lanes[index];
         lane.running -= 1;
         lane.busy.remove(&key);
-        lane.credits.add_permits(1);
+        lane.earned += 1;
+        if lane.earned >= GIVEN_BACK {
+            lane.give_back();
+        }
         self.counters.settled.fetch_add(1, Ordering::AcqRel);
         if !lane.waiting.is_empty() {
             self.start_ready(index);
@@ -308,6 +320,10 @@ impl Worker {
 }
 
 impl Lane {
+    fn give_back(&mut self) {
+        self.credits.add_permits(mem::take(&mut self.earned));
+    }
+
     /// Takes the first notification that may run now.
     fn next_ready(&mut self) -> Option<(u64, Bytes)> {
         let limit = if self.rule.order == Order::Rule { 1 } else { self.rule.concurrency };

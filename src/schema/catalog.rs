@@ -143,6 +143,9 @@ pub enum SchemaError {
     /// An RPC of a form that has no meaning here.
     #[error("`{0}` streams in a way that this program does not know")]
     Shape(String),
+    /// A message too big for the conversions, which keep a bit for each field.
+    #[error("`{0}` has more than 64 fields")]
+    Fields(String),
 }
 
 impl Catalog {
@@ -180,7 +183,9 @@ impl Catalog {
             }
         }
         for message in pool.all_messages() {
-            builder.message(&message);
+            if builder.message(&message).fields.len() > 64 {
+                return Err(SchemaError::Fields(message.full_name().to_owned()));
+            }
         }
         Ok(Self { services, subscriptions, commands, by_path, messages: builder.messages })
     }

@@ -4,11 +4,14 @@
 //! message field of that name, else the `id` of the notification's first message (a group, a contact, an invitation), so
 //! that what happens to one object is handled in order. A notification with none of these has one line for all.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    borrow::Cow,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use super::{
     message::{Cardinality, Kind, Message},
-    wire::{Reader, Value, WireError},
+    wire::{self, Reader, Value, WireError},
 };
 
 /// Where the key of a message stands, found once for each message type.
@@ -28,14 +31,14 @@ impl OrderKey {
 
     /// Reads the key; 0 when the notification has none.
     pub fn read(&self, message: &Message, bytes: &[u8]) -> Result<u64, WireError> {
-        let (mut plan, mut bytes) = (message, bytes);
-        let Some((last, path)) = self.0.split_last() else { return Ok(0) };
-        for step in path {
-            let Kind::Message(inner) = &plan.fields[*step].kind else { return Ok(0) };
-            let Some(Value::Message(found)) = last_value(plan, bytes, *step)? else { return Ok(0) };
-            (plan, bytes) = (inner, found);
-        }
-        Ok(match last_value(plan, bytes, *last)? {
+        key(&self.0, message, bytes)
+    }
+}
+
+fn key(path: &[usize], plan: &Message, bytes: &[u8]) -> Result<u64, WireError> {
+    match path {
+        [] => Ok(0),
+        [last] => Ok(match last_value(plan, bytes, *last)? {
             Some(Value::Unsigned(id)) => id,
             Some(Value::Message(id)) => {
                 let mut hasher = DefaultHasher::new();
@@ -43,7 +46,11 @@ impl OrderKey {
                 hasher.finish()
             }
             _ => 0,
-        })
+        }),
+        [step, rest @ ..] => {
+            let Kind::Message(inner) = &plan.fields[*step].kind else { return Ok(0) };
+            submessage(plan, bytes, *step)?.map_or(Ok(0), |found| key(rest, inner, &found))
+        }
     }
 }
 
@@ -72,6 +79,22 @@ fn below(message: &Message, wanted: impl Fn(&str) -> bool) -> Option<Vec<usize>>
         Kind::Message(inner) if wanted(&field.name) => Some(vec![index, inner.index_of("id")?]),
         _ => None,
     })
+}
+
+/// A message field's bytes: borrowed, unless it occurs more than once and has to be merged.
+fn submessage<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Option<Cow<'b, [u8]>>, WireError> {
+    let mut reader = Reader::new(plan, bytes);
+    let mut first = None;
+    while let Some((found, value)) = reader.advance()? {
+        match value {
+            Value::Message(_) if found == index && first.is_some() => {
+                return wire::merged(plan, bytes, index).map(|all| Some(Cow::Owned(all)));
+            }
+            Value::Message(part) if found == index => first = Some(part),
+            _ => {}
+        }
+    }
+    Ok(first.map(Cow::Borrowed))
 }
 
 fn last_value<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Option<Value<'b>>, WireError> {

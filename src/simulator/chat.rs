@@ -56,8 +56,8 @@ pub enum Entered {
 }
 
 impl Chat {
-    /// Joins a world with a bot; the first of the others speaks.
-    pub fn new(simulator: &Simulator, bot: &str, people: &[String]) -> Result<Self, String> {
+    /// Joins a world with a bot that listens to these subscriptions; the first of the others speaks.
+    pub fn new(simulator: &Simulator, bot: &str, people: &[String], listens_to: &[&str]) -> Result<Self, String> {
         let mut all = BTreeMap::new();
         for name in people {
             let seen = simulator.observe(name).map_err(|error| error.message().to_owned())?;
@@ -65,13 +65,12 @@ impl Chat {
         }
         let speaker = people.first().cloned().ok_or("there is nobody to chat with the bot")?;
         let chat = Self { simulator: simulator.clone(), bot: bot.to_owned(), people: all, speaker };
-        // Everybody joins groups at once: an invitation that waits is a step that no newcomer expects.
-        for name in chat.people.keys().chain([&chat.bot]) {
-            chat.call_as(
-                name,
-                "settings_identity_set",
-                &json!({"identity_settings": {"invitation": {"auto_accept_group": true}}}),
-            )?;
+        // Everybody joins groups at once: an invitation that waits is a step that no newcomer expects. A bot with a rule
+        // for invitations decides itself.
+        let bot_decides = listens_to.contains(&"invitation_received");
+        let settings = json!({ "identity_settings": { "invitation": { "auto_accept_group": true } } });
+        for name in chat.people.keys().chain((!bot_decides).then_some(&chat.bot)) {
+            chat.call_as(name, "settings_identity_set", &settings)?;
         }
         Ok(chat)
     }
@@ -142,7 +141,7 @@ impl Chat {
                 // What all see in a group is shown once, as the speaker sees it.
                 if let Some((line, in_group)) = shown.filter(|(_, in_group)| !(whispered && *in_group)) {
                     let aside = if whispered && !in_group { format!("[to {name}] ") } else { String::new() };
-                    lines.push(aside + &escaped(&line));
+                    lines.push(aside + &plain(&line));
                 }
             }
         }
@@ -341,6 +340,11 @@ fn unknown(command: &str) -> String {
     let near = names::nearest(command, COMMANDS.iter().map(|(name, ..)| *name));
     let hint = near.map_or_else(|| "/help shows what there is".to_owned(), |near| format!("did you mean {near}?"));
     format!("there is no {command}; {hint}")
+}
+
+/// A stranger's text for a terminal: its lines stay lines, indented below the first; all else that could harm is escaped.
+fn plain(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n    ")
 }
 
 fn is_inbound(message: &Json) -> bool {

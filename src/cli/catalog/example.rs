@@ -62,7 +62,7 @@ pub(super) fn call(command: &Command) -> String {
 fn element(list: &Field) -> String {
     match &list.kind {
         Kind::Message(plan) => names::snake_case(plan.name.rsplit('.').next().unwrap_or(&plan.name)),
-        _ => "value".to_owned(),
+        _ => "item".to_owned(),
     }
 }
 

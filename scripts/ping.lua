@@ -1,0 +1,5 @@
+-- Answers `!ping`.
+
+return function(notification)
+  notification.message:reply("pong")
+end

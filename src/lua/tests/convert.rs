@@ -1,0 +1,101 @@
+//! Tables of notifications against the JSON of the same bytes, for every message, well-formed or not.
+//!
+//! The schema's own tests hold that JSON to `prost-reflect`; here the Lua side is held to it.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a number of JSON is the same in Lua, or the test fails; others are made from bytes of any meaning"
+)]
+
+#[path = "../../../tests/codec/generate.rs"]
+mod generate;
+
+use generate::Entropy;
+use mlua::{Lua, Value};
+use proptest::{
+    collection::vec,
+    prelude::any,
+    test_runner::{Config, TestRng, TestRunner},
+};
+use prost_reflect::{DescriptorPool, prost::Message as _};
+use serde_json::Value as Json;
+
+use super::super::{
+    convert::{Converter, LuaDatum},
+    sandbox,
+};
+use crate::schema::{Catalog, catalog::DESCRIPTORS, encode, json};
+
+fn converter(lua: &Lua) -> Converter {
+    Converter::new(lua.create_table().unwrap())
+}
+
+/// Whether a Lua value says the same as JSON. Unsigned integers beyond the signed range have the same bits.
+fn same(converter: &Converter, lua: &Value, json: &Json) -> bool {
+    match (lua, json) {
+        (Value::Boolean(one), Json::Bool(other)) => one == other,
+        (Value::Integer(one), Json::Number(other)) => {
+            other.as_i64() == Some(*one) || other.as_u64() == Some(one.cast_unsigned())
+        }
+        (Value::Number(one), Json::Number(other)) => other.as_f64() == Some(*one),
+        (Value::Number(one), Json::Null) => !one.is_finite(),
+        (Value::String(one), Json::String(other)) => *one.as_bytes() == *other.as_bytes(),
+        // Bytes that are no text are numbers in JSON.
+        (Value::String(one), Json::Array(other)) => {
+            one.as_bytes().iter().map(|byte| Json::from(*byte)).eq(other.iter().cloned())
+        }
+        (Value::Table(one), Json::Array(other)) => {
+            let items: Vec<Value> = one.sequence_values().collect::<mlua::Result<_>>().unwrap();
+            let alike = items.iter().zip(other).all(|(one, other)| same(converter, one, other));
+            converter.is_list(one) && items.len() == other.len() && alike
+        }
+        (Value::Table(one), Json::Object(other)) => {
+            let field = |(name, value): (&String, &Json)| same(converter, &one.raw_get(name.as_str()).unwrap(), value);
+            one.pairs::<Value, Value>().count() == other.len() && other.iter().all(field)
+        }
+        _ => false,
+    }
+}
+
+fn check(lua: &Lua, converter: &Converter, name: &str, bytes: &[u8]) {
+    let plan = Catalog::embedded().message(name).unwrap();
+    match (converter.table(lua, plan, bytes), json::from_wire(plan, bytes)) {
+        (Ok(table), Ok(expected)) => {
+            let table = Value::Table(table);
+            assert!(same(converter, &table, &expected), "{name}: {table:#?}\n{expected:#}");
+            // What was read is written, and reads the same again.
+            let written = encode::encode(plan, &LuaDatum(table), None).unwrap();
+            let again = Value::Table(converter.table(lua, plan, &written).unwrap());
+            assert!(same(converter, &again, &expected), "{name}, written and read again: {again:#?}\n{expected:#}");
+        }
+        (Err(_), Err(_)) => {}
+        (table, expected) => panic!("{name}: {table:?}, but {expected:?}"),
+    }
+}
+
+#[test]
+fn every_message_reads_in_lua_as_in_json_and_writes_back() {
+    let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
+    let lua = sandbox::new_vm().unwrap();
+    let converter = converter(&lua);
+    for descriptor in pool.all_messages() {
+        let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
+        let rng = TestRng::deterministic_rng(config.rng_algorithm);
+        let mut runner = TestRunner::new_with_rng(config, rng);
+        let outcome = runner.run(&vec(any::<u8>(), 0..400), |entropy| {
+            let mut bytes = generate::wire(&mut Entropy(&entropy), &descriptor);
+            check(&lua, &converter, descriptor.full_name(), &bytes);
+            let message = generate::message(&mut Entropy(&entropy), &descriptor);
+            check(&lua, &converter, descriptor.full_name(), &message.encode_to_vec());
+            // Cut short, and with a bit turned over.
+            check(&lua, &converter, descriptor.full_name(), &bytes[..bytes.len() / 2]);
+            if let Some(byte) = entropy.first().map(|at| usize::from(*at)).filter(|at| *at < bytes.len()) {
+                bytes[byte] ^= 1 << (byte % 8);
+                check(&lua, &converter, descriptor.full_name(), &bytes);
+            }
+            check(&lua, &converter, descriptor.full_name(), &entropy);
+            Ok(())
+        });
+        outcome.unwrap_or_else(|failure| panic!("{}: {failure}", descriptor.full_name()));
+    }
+}
