@@ -31,7 +31,7 @@ pub(crate) fn round(round: usize) -> Vec<Meant> {
     let make = |subscription: &std::sync::Arc<olvid_rules::schema::Subscription>| {
         let (mut rule, request) = maker.message(&subscription.method.input, false);
         let name = format!("{} {round}", subscription.name);
-        let spelled = if round % 2 == 0 { &subscription.name } else { &subscription.documented };
+        let spelled = if round.is_multiple_of(2) { &subscription.name } else { &subscription.documented };
         rule.insert("name".into(), name.as_str().into());
         rule.insert("subscription".into(), spelled.as_str().into());
         Meant { rule, expected: json!({ "name": name, "rpc": subscription.documented, "request": request }) }
