@@ -81,7 +81,7 @@ impl Maker {
                 (written.into(), shown.into())
             }
             Kind::Enum(plan) => self.named(plan),
-            Kind::Bool => alike((self.made % 2 == 0).into()),
+            Kind::Bool => alike(self.made.is_multiple_of(2).into()),
             Kind::String if pattern => alike(PATTERNS[self.made % PATTERNS.len()].into()),
             Kind::String => alike(TEXTS[self.made % TEXTS.len()].into()),
             Kind::Uint64 => alike(self.number(field).into()),
