@@ -5,7 +5,7 @@
 #[path = "support/host.rs"]
 mod host;
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::sync::atomic::Ordering;
 
 use host::{Host, Setup, in_time};
 use serde_json::json;
@@ -58,10 +58,8 @@ async fn settled(host: &Host, count: u64) {
 
 #[tokio::test]
 async fn a_discussion_is_in_order_and_discussions_are_side_by_side() {
-    let start = Instant::now();
     let (out_of_order, at_once) = run("", 8, 1000, "0.002").await;
     assert_eq!((out_of_order, at_once), (0, 8));
-    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
