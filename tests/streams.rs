@@ -245,13 +245,17 @@ async fn a_run_that_fails_or_times_out_in_a_list_frees_its_stream() {
             break
         end
     end";
-    let rules = "rules:\n  - name: test\n    subscription: message_received\n    handler: t.lua\n    timeout: 300ms\n    order: rule\n";
+    let rules = "rules:
+  - { name: short, subscription: message_received, filter: { body_search: fail|hang }, handler: t.lua, timeout: 300ms, order: rule }
+  - { name: long, subscription: message_received, filter: { body_search: fine }, handler: t.lua, timeout: 1m }
+";
     let setup = host::Setup::new(rules).file("t.lua", script);
     let host = setup.options(|options| options.max_concurrent_streams = Some(4)).start().await;
     host.simulator.script("message_list", many_pages(), 100);
     for body in ["fail", "hang"].repeat(6) {
         host.say("alice", body);
     }
+    host.until_failed(12).await;
     host.say("alice", "fine");
     host.until(|host| host.said().pop()).await;
     assert_eq!((host.said(), host.failures().len()), (vec!["fine".to_owned()], 12));
