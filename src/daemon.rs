@@ -76,6 +76,10 @@ impl Secret {
         if text.is_empty() {
             return Err(SecretError::Empty);
         }
+        // The header's own check lets through what is beyond ASCII; gRPC's metadata cannot carry it.
+        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(SecretError::Unprintable);
+        }
         let mut value: MetadataValue<Ascii> = text.parse().map_err(|_| SecretError::Unprintable)?;
         value.set_sensitive(true);
         Ok(Self(value))

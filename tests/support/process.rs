@@ -130,8 +130,10 @@ impl Output {
     fn until_closed(&self) -> Vec<String> {
         let printed = self.printed.lock().unwrap();
         let (printed, late) = self.changed.wait_timeout_while(printed, PATIENCE, |printed| printed.1 < 2).unwrap();
-        assert!(!late.timed_out(), "it does not end:\n{}", printed.0.join("\n"));
-        printed.0.clone()
+        let lines = printed.0.clone();
+        drop(printed);
+        assert!(!late.timed_out(), "it does not end:\n{}", lines.join("\n"));
+        lines
     }
 }
 
