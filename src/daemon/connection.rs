@@ -27,8 +27,8 @@ use super::{
     transport::{Connector, Target},
 };
 
-/// Streams on one connection where the daemon sets no lower limit. With [`STREAM_WINDOW`] each, all of them stalled take
-/// half of [`CONNECTION_WINDOW`]: the other half is what keeps a busy stream going beside stuck ones.
+/// Streams on one connection where the daemon sets no lower limit. With `STREAM_WINDOW` each, all of them stalled take
+/// half of `CONNECTION_WINDOW`: the other half is what keeps a busy stream going beside stuck ones.
 pub const STREAMS_PER_CONNECTION: usize = 256;
 
 /// Bytes that one stream may have under way: small, because what waits in the kernel and in us leaves the cache.
