@@ -31,7 +31,7 @@ pub(crate) fn round(round: usize) -> Vec<Meant> {
     let make = |subscription: &std::sync::Arc<olvid_rules::schema::Subscription>| {
         let (mut rule, request) = maker.message(&subscription.method.input, false);
         let name = format!("{} {round}", subscription.name);
-        let spelled = if round % 2 == 0 { &subscription.name } else { &subscription.documented };
+        let spelled = if round.is_multiple_of(2) { &subscription.name } else { &subscription.documented };
         rule.insert("name".into(), name.as_str().into());
         rule.insert("subscription".into(), spelled.as_str().into());
         Meant { rule, expected: json!({ "name": name, "rpc": subscription.documented, "request": request }) }
@@ -81,7 +81,7 @@ impl Maker {
                 (written.into(), shown.into())
             }
             Kind::Enum(plan) => self.named(plan),
-            Kind::Bool => alike((self.made % 2 == 0).into()),
+            Kind::Bool => alike(self.made.is_multiple_of(2).into()),
             Kind::String if pattern => alike(PATTERNS[self.made % PATTERNS.len()].into()),
             Kind::String => alike(TEXTS[self.made % TEXTS.len()].into()),
             Kind::Uint64 => alike(self.number(field).into()),
