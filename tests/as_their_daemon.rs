@@ -90,11 +90,11 @@ fn written(round: usize, rules: Vec<serde_json::Map<String, Json>>) -> String {
         1 => ("handler", "say.lua"),
         _ => ("handler", "table.lua:say"),
     };
-    let complete = |mut rule: serde_json::Map<String, Json>| {
+    let with_handler = |mut rule: serde_json::Map<String, Json>| {
         rule.insert(key.into(), handler.into());
         rule
     };
-    let file = json!({ "rules": rules.into_iter().map(complete).collect::<Vec<_>>() });
+    let file = json!({ "rules": rules.into_iter().map(with_handler).collect::<Vec<_>>() });
     if round == 1 { file.to_string() } else { serde_yaml::to_string(&file).unwrap() }
 }
 

@@ -1,6 +1,8 @@
 //! Every command, called from a handler: what is asked arrives field by field, what is answered comes back, and a
 //! refusal is an error that says what it must. All of it by reflection over the catalog.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/host.rs"]
 mod host;
 #[path = "support/values.rs"]
@@ -34,12 +36,11 @@ struct Case {
 
 impl Case {
     fn new(command: &'static Command, variant: usize) -> Self {
-        let (arguments, request) = match &command.shape {
-            Shape::Upload(upload, _) => upload_arguments(&command.method.input, *upload, variant),
-            _ => {
-                let request = Maker::new(Content::Any, variant).message(&command.method.input);
-                (request.lua(), request.json())
-            }
+        let (arguments, request) = if let Shape::Upload(upload, _) = &command.shape {
+            upload_arguments(&command.method.input, *upload, variant)
+        } else {
+            let request = Maker::new(Content::Any, variant).message(&command.method.input);
+            (request.lua(), request.json())
         };
         let output = &command.method.output;
         let pages = [(0, 0), (1, 1000)]

@@ -1,5 +1,7 @@
 //! The shipped examples, `rules.yaml` and `scripts/`: what each visibly does when alice meets the bot.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/host.rs"]
 mod host;
 

@@ -1,5 +1,7 @@
 //! The methods of received objects, seen from the other side and in what the daemon was asked.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/host.rs"]
 mod host;
 #[path = "methods/names.rs"]

@@ -1,15 +1,17 @@
 //! `order`: what waits for what, with thousands of notifications and handlers that take their time.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/host.rs"]
 mod host;
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::sync::atomic::Ordering;
 
 use host::{Host, Setup, in_time};
 use serde_json::json;
 
 /// Checks as it goes, and says what it has seen when the last message was handled.
-const SCRIPT: &str = r#"
+const SCRIPT: &str = r"
 local last, running, total, most, handled, out = {}, {}, 0, 0, 0, 0
 return function(notification)
   local message = notification.message
@@ -21,7 +23,7 @@ return function(notification)
   last[discussion], running[discussion], total, handled = number, running[discussion] - 1, total - 1, handled + 1
   if handled == COUNT then print(json.encode { out_of_order = out, at_once = most }) end
 end
-"#;
+";
 
 /// Sends messages round the discussions and returns what the script saw.
 async fn run(order: &str, discussions: u64, messages: u64, pause: &str) -> (u64, u64) {
@@ -56,10 +58,8 @@ async fn settled(host: &Host, count: u64) {
 
 #[tokio::test]
 async fn a_discussion_is_in_order_and_discussions_are_side_by_side() {
-    let start = Instant::now();
     let (out_of_order, at_once) = run("", 8, 1000, "0.002").await;
     assert_eq!((out_of_order, at_once), (0, 8));
-    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
 #[tokio::test]

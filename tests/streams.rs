@@ -1,5 +1,7 @@
 //! What goes over more than one message: uploads, downloads and lists, and what becomes of a list that nobody reads on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/host.rs"]
 mod host;
 
@@ -243,16 +245,46 @@ async fn a_run_that_fails_or_times_out_in_a_list_frees_its_stream() {
             break
         end
     end";
-    let rules = "rules:\n  - name: test\n    subscription: message_received\n    handler: t.lua\n    timeout: 300ms\n    order: rule\n";
+    let rules = "rules:
+  - { name: short, subscription: message_received, filter: { body_search: fail|hang }, handler: t.lua, timeout: 300ms, order: rule }
+  - { name: long, subscription: message_received, filter: { body_search: fine }, handler: t.lua, timeout: 1m }
+";
     let setup = host::Setup::new(rules).file("t.lua", script);
     let host = setup.options(|options| options.max_concurrent_streams = Some(4)).start().await;
     host.simulator.script("message_list", many_pages(), 100);
     for body in ["fail", "hang"].repeat(6) {
         host.say("alice", body);
     }
+    host.until_failed(12).await;
     host.say("alice", "fine");
     host.until(|host| host.said().pop()).await;
     assert_eq!((host.said(), host.failures().len()), (vec!["fine".to_owned()], 12));
+}
+
+#[tokio::test]
+async fn a_list_ends_with_the_run_that_asked_for_it() {
+    let script = "local kept
+    return function(notification)
+        if notification.message.body == 'last' then
+            -- The rest of its page is there; what is behind that is not.
+            for _ = 2, 20 do kept() end
+            local ok, e = pcall(kept)
+            return print(ok, e.code, e.command, e.message)
+        end
+        for round = 1, 3 do
+            kept = olvid.message_list {}
+            kept()
+        end
+    end";
+    let rules = "rules:\n  - name: test\n    subscription: message_received\n    handler: t.lua\n    order: rule\n";
+    let setup = host::Setup::new(rules).file("t.lua", script);
+    let host = setup.options(|options| options.max_concurrent_streams = Some(4)).start().await;
+    host.simulator.script("message_list", many_pages(), 100);
+    for body in ["first", "second", "third", "last"] {
+        host.say("alice", body);
+    }
+    let told = "false\tCANCELLED\tmessage_list\tthe run that asked for this list is over, or is reading it";
+    assert_eq!(host.until_said(1).await, [told]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! What a command needs follows from its shape in the catalog: a request and an answer, a stream of pages, a download, or
 //! an upload with its chunks. Handles of open streams live in the script; dropping one ends the stream.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, mem, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -11,7 +11,7 @@ use mlua::{Table, Value};
 
 use super::convert::LuaDatum;
 use crate::{
-    daemon::{CallError, Daemon, Messages},
+    daemon::{CallError, Daemon, Disposition, Messages},
     schema::{
         Command, Kind, Message, Shape, Upload,
         encode::{self, Mismatch},
@@ -34,7 +34,7 @@ pub(super) enum Pending {
     /// One request, one answer.
     Unary(Arc<Command>, Bytes),
     /// Opens a stream of pages and reads the first.
-    Open(Arc<Command>, Bytes),
+    Open(Arc<Command>, Bytes, PageStream),
     /// Reads the next page.
     Fetch(Arc<Command>, PageStream),
     /// Reads a stream of chunks to its end.
@@ -57,9 +57,22 @@ pub(super) enum Outcome {
     Done,
 }
 
-/// An open stream of pages, shared between the script's handle and the call that reads it.
-#[derive(Clone)]
-pub(super) struct PageStream(pub(super) Rc<RefCell<Option<Messages>>>);
+/// A stream of pages, shared between the script's handle, the call that reads it and the run that opened it.
+#[derive(Clone, Default)]
+pub(super) struct PageStream(Rc<RefCell<Pages>>);
+
+#[derive(Default)]
+enum Pages {
+    /// A call is reading it, or its run is over.
+    #[default]
+    Away,
+    Open(Box<Messages>),
+    Over,
+}
+
+/// The streams that a run opened. They end with it: a list is read where it was asked for.
+#[derive(Default)]
+pub(super) struct RunStreams(Vec<PageStream>);
 
 /// Parameters of an upload and the files that follow.
 pub(super) struct UploadRequest {
@@ -79,7 +92,9 @@ impl Pending {
         let request = |value: Value| encode::encode(input, &LuaDatum(value), None).map(Bytes::from);
         Ok(match &command.shape {
             Shape::Unary(_) => Self::Unary(Arc::clone(command), request(arguments)?),
-            Shape::List(_) | Shape::Pages => Self::Open(Arc::clone(command), request(arguments)?),
+            Shape::List(_) | Shape::Pages => {
+                Self::Open(Arc::clone(command), request(arguments)?, PageStream::default())
+            }
             Shape::Download(_) => Self::Download(Arc::clone(command), request(arguments)?),
             Shape::Upload(upload, _) => {
                 let upload = UploadRequest::prepare(input, *upload, &arguments, read_file)?;
@@ -92,7 +107,7 @@ impl Pending {
     pub(super) fn command(&self) -> Option<&Arc<Command>> {
         match self {
             Self::Unary(command, _)
-            | Self::Open(command, _)
+            | Self::Open(command, ..)
             | Self::Fetch(command, _)
             | Self::Download(command, _)
             | Self::Upload(command, _) => Some(command),
@@ -112,14 +127,14 @@ impl Pending {
                 let answer = daemon.unary(&command.method, command.admin, request).await?;
                 Ok(Outcome::Answer(command, answer))
             }
-            Self::Open(command, request) => {
-                let messages = daemon.pages(&command.method, command.admin, request).await?;
-                next_page(command, PageStream(Rc::default()), Some(messages)).await
+            Self::Open(command, request, stream) => {
+                let opened = daemon.pages(&command.method, command.admin, request).await;
+                next_page(command, stream, opened.map(Box::new)).await
             }
-            Self::Fetch(command, stream) => {
-                let messages = stream.0.borrow_mut().take();
-                next_page(command, stream, messages).await
-            }
+            Self::Fetch(command, stream) => match stream.take()? {
+                Some(messages) => next_page(command, stream, Ok(messages)).await,
+                None => Ok(Outcome::Page(command, stream, None)),
+            },
             Self::Download(command, request) => {
                 let messages = daemon.pages(&command.method, command.admin, request).await?;
                 download(&command.method.output, messages).await.map(Outcome::Content)
@@ -137,14 +152,64 @@ impl Pending {
 async fn next_page(
     command: Arc<Command>,
     stream: PageStream,
-    messages: Option<Messages>,
+    messages: Result<Box<Messages>, CallError>,
 ) -> Result<Outcome, CallError> {
-    let Some(mut messages) = messages else { return Ok(Outcome::Page(command, stream, None)) };
-    let page = messages.next().await?;
-    if page.is_some() {
-        *stream.0.borrow_mut() = Some(messages);
+    let read = async {
+        let mut messages = messages?;
+        Ok((messages.next().await?, messages))
+    };
+    let (page, pages) = match read.await {
+        Ok((Some(page), messages)) => (Ok(Some(page)), Pages::Open(messages)),
+        Ok((None, _)) => (Ok(None), Pages::Over),
+        Err(error) => (Err(error), Pages::Over),
+    };
+    *stream.0.borrow_mut() = pages;
+    Ok(Outcome::Page(command, stream, page?))
+}
+
+impl PageStream {
+    /// Nobody reads on.
+    pub(super) fn close(&self) {
+        *self.0.borrow_mut() = Pages::Over;
     }
-    Ok(Outcome::Page(command, stream, page))
+
+    /// Takes it for reading; none at its end.
+    fn take(&self) -> Result<Option<Box<Messages>>, CallError> {
+        let mut pages = self.0.borrow_mut();
+        match mem::take(&mut *pages) {
+            Pages::Open(messages) => Ok(Some(messages)),
+            Pages::Over => {
+                *pages = Pages::Over;
+                Ok(None)
+            }
+            Pages::Away => Err(CallError {
+                code: "CANCELLED",
+                message: "the run that asked for this list is over, or is reading it".to_owned(),
+                disposition: Disposition::Permanent,
+            }),
+        }
+    }
+}
+
+impl RunStreams {
+    /// Remembers what a call opens, and forgets what is over.
+    pub(super) fn watch(&mut self, pending: &Pending) {
+        if let Pending::Open(_, _, stream) = pending {
+            self.0.retain(|stream| !matches!(*stream.0.borrow(), Pages::Over));
+            self.0.push(stream.clone());
+        }
+    }
+}
+
+impl Drop for RunStreams {
+    fn drop(&mut self) {
+        for stream in &self.0 {
+            let mut pages = stream.0.borrow_mut();
+            if matches!(*pages, Pages::Open(_)) {
+                *pages = Pages::Away;
+            }
+        }
+    }
 }
 
 async fn download(output: &Message, mut messages: Messages) -> Result<Vec<u8>, CallError> {

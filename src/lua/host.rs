@@ -287,12 +287,12 @@ fn place(lua: &Lua) -> Option<String> {
 }
 
 /// A script's handle on an open stream; closed when its loop ends, or collected.
-pub(super) struct FetchHandle(pub(super) Arc<Command>, pub(super) PageStream);
+struct FetchHandle(Arc<Command>, PageStream);
 
 impl UserData for FetchHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Close, |_, this, _: Value| {
-            this.1.0.borrow_mut().take();
+            this.1.close();
             Ok(())
         });
     }

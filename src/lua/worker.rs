@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     Counters,
-    call::{Outcome, Pending},
+    call::{Outcome, Pending, RunStreams},
     load::Loaded,
     mailbox::{CREDITS, Mail, Mailbox},
 };
@@ -65,6 +65,7 @@ struct Run {
     deadline: Instant,
     /// The last command it waited for, to name what a timeout interrupted.
     waits_for: Option<Arc<str>>,
+    streams: RunStreams,
 }
 
 /// A run's future: which run, and what came of it, or nothing when its time was over.
@@ -189,7 +190,11 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                self.resume(id, Run { lane: index, key, thread, deadline, waits_for: None }, arguments);
+                self.resume(
+                    id,
+                    Run { lane: index, key, thread, deadline, waits_for: None, streams: RunStreams::default() },
+                    arguments,
+                );
             }
             Err(error) => {
                 self.fail(index, FailureKind::Memory, error.to_string(), None, Vec::new());
@@ -243,6 +248,7 @@ impl Worker {
             return self.settle(run.lane, run.key);
         };
         run.waits_for = Some(name_of(&pending));
+        run.streams.watch(&pending);
         let (deadline, daemon) = (run.deadline, self.daemon.clone());
         self.runs.insert(id, run);
         self.waiting.push(Box::pin(async move { (id, timeout_at(deadline, pending.carry_out(daemon)).await.ok()) }));

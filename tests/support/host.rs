@@ -1,7 +1,8 @@
 //! A host in a test: a simulated daemon on a real socket, rules in a temporary folder, the engine between them, and
 //! everything that was reported.
-
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test program uses its part")]
+#![allow(clippy::needless_pass_by_value, reason = "requests are written where they are used")]
 
 use std::{
     fs,
@@ -26,7 +27,7 @@ use tempfile::TempDir;
 use tokio::{sync::watch, time::timeout};
 
 /// How long anything may take before the test fails: far more than it needs on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Simulator, rules and engine of one test.
 pub(crate) struct Host {
@@ -178,10 +179,8 @@ impl Host {
                 changed.changed().await.unwrap();
             }
         };
-        match timeout(PATIENCE, found).await {
-            Ok(found) => found,
-            Err(_) => panic!("it did not happen; so far: {:#?}", self.events()),
-        }
+        let found = timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("it did not happen; so far: {:#?}", self.events()))
     }
 
     /// Waits until scripts have said so many things, and returns them.
@@ -234,10 +233,7 @@ impl Watch {
                 }
             }
         };
-        match timeout(PATIENCE, wanted).await {
-            Ok(found) => found,
-            Err(_) => panic!("no {subscription} came"),
-        }
+        timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("no {subscription} came"))
     }
 
     /// The texts of the messages that are there and were not looked at.
@@ -254,10 +250,7 @@ impl Watch {
 
 /// Runs something that must not hang.
 pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    match timeout(PATIENCE, future).await {
-        Ok(done) => done,
-        Err(_) => panic!("not done after {PATIENCE:?}"),
-    }
+    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("not done after {PATIENCE:?}"))
 }
 
 /// The examples that the repository ships, as a setup of their own.

@@ -1,4 +1,5 @@
 //! Values by reflection: for any message, one that says something in every field, as Lua, as JSON and as wire bytes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
 
