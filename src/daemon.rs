@@ -20,8 +20,10 @@ use crate::schema::Method;
 pub mod codec;
 mod connection;
 mod error;
+mod preface;
 pub mod tls;
 mod transport;
+mod trust;
 
 use codec::RawCodec;
 pub use connection::STREAMS_PER_CONNECTION;

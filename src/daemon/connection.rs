@@ -5,7 +5,6 @@
 //! connection that failed is not used again; what holds it finds out by its own error.
 
 use std::{
-    error::Error as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,7 +22,8 @@ use tonic::{Status, transport::Channel};
 
 use super::{
     CONNECT_TIMEOUT,
-    error::{CallError, is_transport},
+    error::{CallError, broken, innermost, is_transport},
+    preface::Greeting,
     transport::{Connector, Target},
 };
 
@@ -83,7 +83,7 @@ struct Connection {
     retired: AtomicBool,
     used: Mutex<usize>,
     /// What the server said it takes at one time.
-    limit: watch::Receiver<Option<u32>>,
+    greeting: watch::Receiver<Greeting>,
 }
 
 /// A place on a connection, given back when dropped.
@@ -120,8 +120,8 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Arc<Connection>, CallError> {
-        let (settings, mut limit) = watch::channel(None);
-        let connector = Connector::new(self.target.clone(), settings);
+        let (said, mut greeting) = watch::channel(Greeting::Awaited);
+        let connector = Connector::new(self.target.clone(), said);
         let window = if self.purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
         let endpoint = self
             .target
@@ -138,11 +138,13 @@ impl Pool {
             Err(error) => return Err(self.unreachable(&error.to_string())),
             Ok(Err(_)) => return Err(self.unreachable(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
         };
-        if self.purpose == Purpose::Subscriptions {
-            // A server that does not send its settings is none; the first stream on it will tell.
-            drop(timeout(SETTINGS_TIMEOUT, limit.wait_for(Option::is_some)).await);
+        // Until its settings are there more may be sent than the server takes, which it would refuse. One that does not
+        // send them is none; the first call on it will tell.
+        drop(timeout(SETTINGS_TIMEOUT, greeting.wait_for(|said| *said != Greeting::Awaited)).await);
+        if let Greeting::Failed(cause) = &*greeting.borrow() {
+            return Err(self.unreachable(cause));
         }
-        Ok(Arc::new(Connection { channel, retired: AtomicBool::new(false), used: Mutex::new(0), limit }))
+        Ok(Arc::new(Connection { channel, retired: AtomicBool::new(false), used: Mutex::new(0), greeting }))
     }
 
     fn unreachable(&self, cause: &str) -> CallError {
@@ -152,7 +154,7 @@ impl Pool {
 
 impl Connection {
     fn lease(self: &Arc<Self>, purpose: Purpose) -> Option<Lease> {
-        let said = self.limit.borrow().map_or(STREAMS_PER_CONNECTION, |limit| limit as usize);
+        let said = if let Greeting::Limit(limit) = *self.greeting.borrow() { limit as usize } else { usize::MAX };
         let room = match purpose {
             // A server that takes none at all would get one: its refusal is clearer than a silent wait.
             Purpose::Subscriptions => said.clamp(1, STREAMS_PER_CONNECTION),
@@ -184,7 +186,7 @@ impl Lease {
     /// The connection is gone before anything was sent.
     pub(super) fn broken(&self, error: &tonic::transport::Error) -> CallError {
         self.0.retired.store(true, Ordering::Release);
-        CallError::unavailable(innermost(error))
+        CallError::unavailable(broken(error))
     }
 }
 
@@ -204,14 +206,4 @@ pub(crate) fn pauses() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-fn innermost(error: &tonic::transport::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = error.to_string();
-        cause = error.source();
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! Why a call failed, classified by what its caller can do.
 
-use std::error::Error as _;
+use std::error::Error;
 
 use tonic::{Code, Status};
 
@@ -65,18 +65,34 @@ pub(crate) fn is_transport(status: &Status) -> bool {
         && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled)
 }
 
-/// The status' own words; where the connection failed, the innermost cause, which is the one that says something.
+/// The status' own words; where the connection failed, those of the innermost cause, which is the one that says something.
 fn words(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        text = error.to_string();
-        cause = error.source();
+    let text = match status.source() {
+        Some(cause) if is_transport(status) => broken(cause),
+        Some(cause) => innermost(cause),
+        None => status.message().to_owned(),
+    };
+    let too_big = status.code() == Code::OutOfRange && text.contains("message length too large");
+    clean(&if too_big { text + "; raise --max-message-size" } else { text })
+}
+
+/// Says how a connection broke, or a call on it was broken off.
+pub(super) fn broken(error: &(dyn Error + 'static)) -> String {
+    let text = innermost(error);
+    match text.strip_prefix("stream error received: ") {
+        Some(reason) => format!("the daemon broke the call off: {reason}"),
+        // The library's name for a connection that ended under an open stream.
+        None if text.contains("broken pipe") => "the connection broke: the other side closed it".to_owned(),
+        None => format!("the connection broke: {text}"),
     }
-    if status.code() == Code::OutOfRange && text.contains("message length too large") {
-        text.push_str("; raise --max-message-size");
+}
+
+/// The words of the cause behind all causes.
+pub(super) fn innermost(mut error: &(dyn Error + 'static)) -> String {
+    while let Some(cause) = error.source() {
+        error = cause;
     }
-    clean(&text)
+    error.to_string()
 }
 
 /// A peer's text, made fit for one line: control characters escaped, cut at 512 characters.

@@ -4,18 +4,27 @@
 //! the system's roots for `https://`, and a server's or a root certificate beside them.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use tokio_rustls::rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, Error, RootCertStore,
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+        sign::CertifiedKey,
+    },
 };
 
-use super::CallError;
+use super::{
+    CallError,
+    trust::{self, Ours, Trust},
+};
 
 /// Certificates in files; all of them PEM.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,12 +46,12 @@ impl TlsFiles {
     }
 
     /// Reads the files.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, CallError> {
-        let mut roots = RootCertStore::empty();
-        let given = [&self.server_certificate, &self.root_certificate];
-        for path in given.into_iter().flatten() {
+    pub(super) fn read(&self) -> Result<Tls, CallError> {
+        let (mut roots, mut given) = (RootCertStore::empty(), Vec::new());
+        for path in [&self.server_certificate, &self.root_certificate].into_iter().flatten() {
             for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|error| unusable(path, &error.to_string()))?;
+                roots.add(certificate.clone()).map_err(|error| unusable(path, &error.to_string()))?;
+                given.push(certificate);
             }
         }
         if roots.is_empty() {
@@ -53,20 +62,53 @@ impl TlsFiles {
             let advice = "name the daemon's certificate in OLVID_SERVER_CERTIFICATE_PATH";
             return Err(CallError::invalid(format!("this system trusts no certificate authority; {advice}")));
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let ours = Arc::new(Ours::new(self.ours(&provider)?));
+        let trust = Trust::new(roots, given, &provider).map_err(|error| CallError::invalid(error.to_string()))?;
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| CallError::invalid(error.to_string()))?
-            .with_root_certificates(roots);
-        let mut config = match (&self.certificate_chain, &self.private_key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(chain), Some(key)) => builder
-                .with_client_auth_cert(certificates(chain)?, private_key(key)?)
-                .map_err(|error| unusable(chain, &error.to_string()))?,
+            .dangerous() // as rustls calls every verifier that is not its own
+            .with_custom_certificate_verifier(Arc::new(trust))
+            .with_client_cert_resolver(Arc::<Ours>::clone(&ours));
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Tls { connector: TlsConnector::from(Arc::new(config)), ours })
+    }
+
+    fn ours(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, CallError> {
+        let (chain, key) = match (&self.certificate_chain, &self.private_key) {
+            (None, None) => return Ok(None),
+            (Some(chain), Some(key)) => (chain, key),
             (Some(_), None) => return Err(CallError::invalid("a certificate chain is given without its private key")),
             (None, Some(_)) => return Err(CallError::invalid("a private key is given without its certificate chain")),
         };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Arc::new(config))
+        let made = CertifiedKey::from_der(certificates(chain)?, private_key(key)?, provider);
+        made.map(Some).map_err(|error| match error {
+            Error::InconsistentKeys(_) => {
+                unusable(key, &format!("it is not the key of the certificate in `{}`", chain.display()))
+            }
+            error => unusable(key, &error.to_string()),
+        })
+    }
+}
+
+/// The client's side of TLS, ready for connections.
+#[derive(Clone)]
+pub(super) struct Tls {
+    connector: TlsConnector,
+    ours: Arc<Ours>,
+}
+
+impl Tls {
+    pub(super) async fn handshake(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let stream = self.connector.connect(name, stream).await;
+        stream.map_err(|error| io::Error::other(trust::explain(&error)))
+    }
+
+    /// Puts into words why a server ended a connection before it said anything.
+    pub(super) fn explain(&self, cause: &str) -> String {
+        self.ours.explain(cause)
     }
 }
 

@@ -1,8 +1,4 @@
-//! The way to the daemon: its address, the socket, TLS on it, and a look at the server's first frame.
-//!
-//! HTTP/2 servers may limit the streams of a connection, and the client library below keeps that to itself: a stream
-//! beyond the limit waits in silence. The limit stands in the settings frame that every server must send first, so the
-//! socket reads along until it has seen it.
+//! The way to the daemon: its address, the socket, TLS on it, and a reader along of what the server says first.
 
 use std::{
     future::Future,
@@ -19,15 +15,15 @@ use tokio::{
     net::TcpStream,
     sync::watch,
 };
-use tokio_rustls::{
-    TlsConnector,
-    client::TlsStream,
-    rustls::{ClientConfig, pki_types::ServerName},
-};
+use tokio_rustls::client::TlsStream;
 use tonic::transport::Endpoint;
 use tower_service::Service;
 
-use super::{CallError, tls::TlsFiles};
+use super::{
+    CallError,
+    preface::{Greeting, Preface},
+    tls::{Tls, TlsFiles},
+};
 
 /// Where to connect to, checked.
 #[derive(Clone)]
@@ -35,7 +31,7 @@ pub(super) struct Target {
     url: Arc<str>,
     host: Arc<str>,
     port: u16,
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<Tls>,
 }
 
 /// The port of the published client's default address.
@@ -60,7 +56,7 @@ impl Target {
             None if scheme == Some("https") => 443,
             None => DEFAULT_PORT,
         };
-        let tls = secure.then(|| files.config()).transpose()?;
+        let tls = secure.then(|| files.read()).transpose()?;
         Ok(Self { url: url.into(), host: host.into(), port, tls })
     }
 
@@ -85,12 +81,12 @@ impl Target {
 #[derive(Clone)]
 pub(super) struct Connector {
     target: Target,
-    limit: watch::Sender<Option<u32>>,
+    greeting: watch::Sender<Greeting>,
 }
 
 impl Connector {
-    pub(super) fn new(target: Target, limit: watch::Sender<Option<u32>>) -> Self {
-        Self { target, limit }
+    pub(super) fn new(target: Target, greeting: watch::Sender<Greeting>) -> Self {
+        Self { target, greeting }
     }
 }
 
@@ -104,30 +100,20 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { target, limit } = self.clone();
+        let Self { target, greeting } = self.clone();
         Box::pin(async move {
             let stream = TcpStream::connect((&*target.host, target.port)).await?;
             stream.set_nodelay(true)?;
-            let stream = match &target.tls {
+            let stream = match target.tls {
                 None => Stream::Plain(stream),
-                Some(config) => Stream::Tls(Box::new(handshake(config, &target.host, stream).await?)),
+                Some(tls) => Stream::Tls(Box::new(tls.handshake(&target.host, stream).await?), tls),
             };
-            Ok(TokioIo::new(Socket { stream, preface: Some(Preface { seen: Vec::new(), limit }) }))
+            Ok(TokioIo::new(Socket { stream, preface: Some(Preface::new(greeting)) }))
         })
     }
 }
 
-async fn handshake(config: &Arc<ClientConfig>, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-    stream.map_err(|error| match error.get_ref().map(ToString::to_string) {
-        Some(text) if text.contains("corrupt message") => io::Error::other("the server does not speak TLS"),
-        Some(text) => io::Error::other(format!("TLS: {text}")),
-        None => error,
-    })
-}
-
-/// A socket that reads along until it has seen the server's settings.
+/// A socket that reads along until the server has said its first word.
 pub(super) struct Socket {
     stream: Stream,
     preface: Option<Preface>,
@@ -135,44 +121,27 @@ pub(super) struct Socket {
 
 enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>, Tls),
 }
 
-struct Preface {
-    seen: Vec<u8>,
-    limit: watch::Sender<Option<u32>>,
-}
-
-/// RFC 9113: a frame's head, the type of a settings frame, the id of the setting, and its value where none is sent.
-const FRAME_HEAD: usize = 9;
-const SETTINGS: u8 = 4;
-const MAX_CONCURRENT_STREAMS: u16 = 3;
-const UNLIMITED: u32 = u32::MAX;
-
-/// A settings frame that is bigger than this tells us nothing that we wait for.
-const PREFACE_LIMIT: usize = 1024;
-
-impl Preface {
-    /// Takes what was read; true once there is nothing more to learn.
-    fn read(&mut self, bytes: &[u8]) -> bool {
-        self.seen.extend_from_slice(&bytes[..bytes.len().min(PREFACE_LIMIT)]);
-        let Some((head, payload)) = self.seen.split_first_chunk::<FRAME_HEAD>() else { return false };
-        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        if head[3] == SETTINGS && length <= PREFACE_LIMIT && payload.len() < length {
-            return false;
-        }
-        let settings = if head[3] == SETTINGS { &payload[..length.min(payload.len())] } else { &[] };
-        let limit = settings
-            .as_chunks::<6>()
-            .0
-            .iter()
-            .filter(|setting| u16::from_be_bytes([setting[0], setting[1]]) == MAX_CONCURRENT_STREAMS)
-            .map(|setting| u32::from_be_bytes([setting[2], setting[3], setting[4], setting[5]]))
-            .next_back();
-        self.limit.send_replace(Some(limit.unwrap_or(UNLIMITED)));
-        true
+impl Socket {
+    /// The end came before the first word.
+    fn fail(&mut self, cause: &str) {
+        let Some(preface) = self.preface.take() else { return };
+        preface.fail(&match &self.stream {
+            Stream::Plain(_) => format!("{cause}; if it speaks TLS, write https://"),
+            Stream::Tls(_, tls) => tls.explain(cause),
+        });
     }
 }
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.fail(CLOSED);
+    }
+}
+
+const CLOSED: &str = "the server closed the connection";
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -180,13 +149,18 @@ impl AsyncRead for Socket {
         let this = &mut *self;
         let read = match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream, _) => Pin::new(stream).poll_read(cx, buf),
         };
-        ready!(read)?;
-        if this.preface.as_mut().is_some_and(|preface| preface.read(&buf.filled()[before..])) {
-            this.preface = None;
+        let read = ready!(read);
+        if let Some(preface) = &mut this.preface {
+            match &read {
+                Err(error) => this.fail(&error.to_string()),
+                Ok(()) if buf.filled().len() == before => this.fail(CLOSED),
+                Ok(()) if preface.read(&buf.filled()[before..]) => this.preface = None,
+                Ok(()) => {}
+            }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(read)
     }
 }
 
@@ -194,21 +168,21 @@ impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream, _) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream, _) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream, _) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 
@@ -219,7 +193,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Tls(stream, _) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -231,17 +205,6 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_limit_is_read_from_the_first_frame_even_byte_by_byte() {
-        let (limit, seen) = watch::channel(None);
-        let mut preface = Preface { seen: Vec::new(), limit };
-        let frame = [0, 0, 12, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 255, 255, 0, 3, 0, 0, 0, 100];
-        let (last, first) = frame.split_last().unwrap();
-        assert!(first.iter().all(|byte| !preface.read(&[*byte])));
-        assert!(preface.read(&[*last]));
-        assert_eq!(*seen.borrow(), Some(100));
-    }
 
     #[test]
     fn addresses_are_read_as_the_published_client_reads_them_and_mistakes_are_told() {
