@@ -78,7 +78,7 @@ struct Run {
     #[command(flatten)]
     logging: Logging,
     /// Seconds that running handlers get to finish when the host stops
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Options")]
     grace: Duration,
 }
 

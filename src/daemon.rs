@@ -28,7 +28,7 @@ mod trust;
 use codec::RawCodec;
 pub use connection::STREAMS_PER_CONNECTION;
 pub(crate) use connection::pauses;
-use connection::{Lease, Pool, Purpose};
+use connection::{Gate, Lease, Pool, Purpose};
 pub use error::{CallError, Disposition};
 pub use tls::TlsFiles;
 
@@ -100,6 +100,7 @@ pub struct Daemon(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
+    gate: Arc<Gate>,
     subscriptions: Pool,
     commands: Pool,
 }
@@ -110,6 +111,12 @@ pub struct Messages {
     lease: Lease,
 }
 
+/// A place on a connection for one stream.
+pub struct Place {
+    grpc: Grpc<Channel>,
+    lease: Lease,
+}
+
 impl Daemon {
     /// Checks the settings. Nothing is connected before the first call.
     ///
@@ -117,9 +124,10 @@ impl Daemon {
     pub fn new(settings: Settings) -> Result<Self, CallError> {
         let target = transport::Target::new(&settings.url, &settings.tls)?;
         let io = tokio::runtime::Handle::try_current().map_err(|error| CallError::internal(error.to_string()))?;
-        let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions, io.clone());
-        let commands = Pool::new(target, Purpose::Commands, io);
-        Ok(Self(Arc::new(Inner { settings, subscriptions, commands })))
+        let gate = Arc::<Gate>::default();
+        let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions, io.clone(), Arc::clone(&gate));
+        let commands = Pool::new(target, Purpose::Commands, io, Arc::clone(&gate));
+        Ok(Self(Arc::new(Inner { settings, gate, subscriptions, commands })))
     }
 
     /// Where it connects to, as the user wrote it.
@@ -132,11 +140,22 @@ impl Daemon {
         self.0.settings.admin.is_some()
     }
 
+    /// Finds a place for a stream of notifications on a connection that stands.
+    pub async fn place(&self) -> Result<Place, CallError> {
+        let lease = self.0.subscriptions.lease().await?;
+        let grpc = self.ready(&lease).await?;
+        Ok(Place { grpc, lease })
+    }
+
     /// Opens a stream of notifications. Resolves with the server's headers, which may come with the first notification
     /// only: waiting here does not mean that the stream is not open. Put no timeout around it.
-    pub async fn subscribe(&self, method: &Method, request: Bytes) -> Result<Messages, CallError> {
-        let lease = self.0.subscriptions.lease().await?;
-        self.stream_on(lease, method, request, false).await
+    pub async fn subscribe(&self, place: Place, method: &Method, request: Bytes) -> Result<Messages, CallError> {
+        self.stream_on(place, method, request, false).await
+    }
+
+    /// Waits until the daemon could be reached again, by whichever call.
+    pub async fn reached(&self) {
+        self.0.gate.reached().await;
     }
 
     /// Sends one request and waits for its one answer.
@@ -151,7 +170,8 @@ impl Daemon {
     /// Sends one request and reads a stream of answers.
     pub async fn pages(&self, method: &Method, admin: bool, request: Bytes) -> Result<Messages, CallError> {
         let lease = self.0.commands.lease().await?;
-        self.stream_on(lease, method, request, admin).await
+        let grpc = self.ready(&lease).await?;
+        self.stream_on(Place { grpc, lease }, method, request, admin).await
     }
 
     /// Sends a stream of requests and waits for its one answer.
@@ -168,12 +188,12 @@ impl Daemon {
 
     async fn stream_on(
         &self,
-        lease: Lease,
+        place: Place,
         method: &Method,
         request: Bytes,
         admin: bool,
     ) -> Result<Messages, CallError> {
-        let mut grpc = self.ready(&lease).await?;
+        let Place { mut grpc, lease } = place;
         let request = self.request(request, admin);
         let answer = grpc.server_streaming(request, path(method)?, RawCodec).await;
         let streaming = answer.map_err(|status| lease.failed(&status))?.into_inner();

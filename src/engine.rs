@@ -37,6 +37,7 @@ const LAST_MOMENT: Duration = Duration::from_millis(500);
 pub struct Engine {
     scripts: Vec<Script>,
     feeds: JoinSet<()>,
+    planned: usize,
     closing: CancellationToken,
     counters: Arc<Counters>,
     reporter: Reporter,
@@ -70,12 +71,13 @@ impl Engine {
             scripts: scripts.len(),
             feeds: feeds.len(),
         });
+        let planned = feeds.len();
         let mut running = JoinSet::new();
         let closing = CancellationToken::new();
         for feed in feeds {
             running.spawn(feed.run(daemon.clone(), reporter.clone(), Arc::clone(&counters), closing.clone()));
         }
-        Ok(Self { scripts, feeds: running, closing, counters, reporter: reporter.clone() })
+        Ok(Self { scripts, feeds: running, planned, closing, counters, reporter: reporter.clone() })
     }
 
     /// What has come in and been dealt with.
@@ -83,9 +85,9 @@ impl Engine {
         &self.counters
     }
 
-    /// How many streams it keeps open, completed ones left out.
+    /// How many streams it was started with.
     pub fn feeds(&self) -> usize {
-        self.feeds.len()
+        self.planned
     }
 
     /// Closes the streams, lets the scripts finish what was accepted, and names what is late.
@@ -108,7 +110,9 @@ impl Engine {
             let origin = Origin { rule: None, subscription: None, script, place: None };
             self.reporter.emit(&Event::RunAbandoned(origin));
         }
-        self.reporter.emit(&Event::Stopped { handled: self.counters.settled.load(Ordering::Acquire) });
+        let handled = self.counters.settled.load(Ordering::Acquire);
+        let unhandled = self.counters.queued.load(Ordering::Acquire) - handled;
+        self.reporter.emit(&Event::Stopped { handled, unhandled });
     }
 }
 

@@ -72,6 +72,13 @@ pub enum Event {
     RunFailed(Failure),
     /// A handler was still running when the host stopped.
     RunAbandoned(Origin),
+    /// Notifications of a rule that came in and no handler was called for before the host stopped.
+    Unhandled {
+        /// Whose.
+        origin: Origin,
+        /// How many.
+        count: usize,
+    },
     /// A script said something.
     Said {
         /// Who.
@@ -94,6 +101,8 @@ pub enum Event {
     Stopped {
         /// Notifications handled since the start.
         handled: u64,
+        /// Notifications that came in and were not handled within the grace period, the ones under way included.
+        unhandled: u64,
     },
 }
 
@@ -159,7 +168,7 @@ impl FailureKind {
 #[derive(Clone, Default)]
 pub struct Reporter(Arc<[Sink]>);
 
-/// A reader of events. It is called on whatever thread emits and must not block.
+/// A reader of events. It is called on whatever thread emits: one that takes its time holds up that thread.
 pub type Sink = Box<dyn Fn(&Event) + Send + Sync>;
 
 impl Reporter {

@@ -199,3 +199,19 @@ fn a_rejected_start_is_told_to_machines_as_a_load_failure() {
     assert_eq!(lines[0]["place"], "rules.yaml:2:5");
     assert!(!told(&output).contains("secret-of-the-bot"));
 }
+
+#[test]
+fn the_environment_is_before_the_dotenv_file_and_a_bad_line_of_it_is_told_without_its_words() {
+    let files =
+        [("rules.yaml", "rules: [{nam: x}]"), (".env", "OLVID_CLIENT_KEY=\nnot a line with s3cret\n"), ("key", "k")];
+    let folder = folder(&files);
+    let output = typed(folder.path(), &["run", "--client-key-file", "key"], "");
+    assert_eq!(output.status.code(), Some(1), "the rules are looked at: {}", told(&output));
+    assert!(told(&output).contains("is not NAME=value; it is left out"), "{}", told(&output));
+    assert!(!told(&output).contains("s3cret"));
+    let url = ["run", "--client-key-file", "key", "--daemon-url", "http://me:hunter2@host"];
+    fs::write(folder.path().join("rules.yaml"), "rules: []").unwrap();
+    let output = typed(folder.path(), &url, "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!told(&output).contains("hunter2"), "{}", told(&output));
+}

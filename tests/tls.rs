@@ -12,8 +12,8 @@ use bytes::Bytes;
 use front::{Certificates, Front, Kind};
 use futures_util::future::try_join_all;
 use olvid_rules::{
-    daemon::{CallError, Daemon, Disposition, Secret, SecretError, Settings, TlsFiles},
-    schema::{Catalog, json},
+    daemon::{CallError, Daemon, Disposition, Messages, Secret, SecretError, Settings, TlsFiles},
+    schema::{Catalog, Method, json},
     simulator::{Options, Reply, Simulator},
 };
 use serde_json::json;
@@ -49,6 +49,11 @@ fn settings(url: &str, given: Given, certificates: &Certificates) -> Settings {
 }
 
 /// Asks who we are, which takes a connection and a key.
+async fn subscribe(daemon: &Daemon, to: &Method) -> Result<Messages, CallError> {
+    let place = daemon.place().await?;
+    daemon.subscribe(place, to, Bytes::new()).await
+}
+
 async fn whoami(daemon: &Daemon) -> Result<String, CallError> {
     let method = &Catalog::embedded().command("identity_get").unwrap().method;
     let answer = within(daemon.unary(method, false, Bytes::new())).await?;
@@ -64,7 +69,7 @@ async fn meet(kind: Kind, scheme: &str, host: &str, given: Given) -> Result<Stri
     let url = format!("{scheme}{host}:{}", front.port);
     let daemon = Daemon::new(settings(&url, given, &certificates)).unwrap();
     let subscription = &Catalog::embedded().subscription("message_received").unwrap().method;
-    match (whoami(&daemon).await, within(daemon.subscribe(subscription, Bytes::new())).await) {
+    match (whoami(&daemon).await, within(subscribe(&daemon, subscription)).await) {
         (Ok(name), Ok(mut messages)) => {
             assert_eq!(simulator.emit("bot", "message_received", json!({ "message": { "body": "hi" } })).unwrap(), 1);
             assert!(within(messages.next()).await.unwrap().is_some());
@@ -188,7 +193,7 @@ async fn a_message_that_is_too_big_names_the_option() {
     settings.max_message_size = 1000;
     let daemon = Daemon::new(settings).unwrap();
     let subscription = &Catalog::embedded().subscription("message_received").unwrap().method;
-    let mut messages = within(daemon.subscribe(subscription, Bytes::new())).await.unwrap();
+    let mut messages = within(subscribe(&daemon, subscription)).await.unwrap();
     for (length, fits) in [(900, true), (1001, false)] {
         let body = "x".repeat(length);
         simulator.emit("bot", "message_received", json!({ "message": { "body": body } })).unwrap();
@@ -215,7 +220,7 @@ async fn streams_beyond_the_daemons_limit_are_open_on_further_connections() {
         let url = format!("{scheme}localhost:{}", front.port);
         let daemon = Daemon::new(settings(&url, given, &certificates)).unwrap();
         let subscription = &Catalog::embedded().subscription("message_received").unwrap().method;
-        let open = |_| daemon.subscribe(subscription, Bytes::new());
+        let open = |_| subscribe(&daemon, subscription);
         let mut streams = within(try_join_all((0..50).map(open))).await.unwrap();
         within(simulator.wait_streams("bot", |open| open == 50)).await;
         assert_eq!(front.connections(), 10);
@@ -247,7 +252,7 @@ async fn a_connection_that_breaks_says_so() {
         let daemon = Daemon::new(settings(&url, given, &certificates)).unwrap();
         let subscription = &Catalog::embedded().subscription("message_received").unwrap().method;
         let command = &Catalog::embedded().command("identity_get").unwrap().method;
-        let mut messages = within(daemon.subscribe(subscription, Bytes::new())).await.unwrap();
+        let mut messages = within(subscribe(&daemon, subscription)).await.unwrap();
         // An answer that does not come before the connection is gone.
         simulator.script("identity_get", Reply::Never, 1);
         let asked = daemon.clone();

@@ -47,10 +47,12 @@ pub(super) fn run(arguments: &Run) -> Done {
 async fn serve(arguments: &Run, rules: &RuleSet, daemon: &Daemon, reporter: &Reporter) -> Done {
     // Before anything runs: a signal that comes early is not lost.
     let mut stops = Stops::new().map_err(|error| failed(&error.to_string()))?;
-    let engine = match Engine::start(rules, daemon, reporter).await {
-        Ok(engine) => engine,
-        Err(mistakes) => return Err(rejected(reporter, mistakes)),
+    let started = select! {
+        // A script that never ends loading does not keep the host from ending.
+        () = stops.next() => return Ok(()),
+        started = Engine::start(rules, daemon, reporter) => started,
     };
+    let engine = started.map_err(|mistakes| rejected(reporter, mistakes))?;
     stops.next().await;
     select! {
         () = engine.stop(arguments.grace) => {}

@@ -25,14 +25,14 @@ pub(super) struct Found {
 
 /// Finds the settings of a command that talks to the daemon.
 pub(super) fn find(flags: &Connection) -> Result<Found, String> {
-    let mut variables = Variables::new()?;
+    let mut variables = Variables::new();
     let client_key = match &flags.client_key_file {
         Some(path) => Some(key_file(path)?),
-        None => variables.key("OLVID_CLIENT_KEY")?.map_or_else(credential, |key| Ok(Some(key)))?,
+        None => variables.key("OLVID_CLIENT_KEY", credential)?,
     };
     let admin_key = match &flags.admin_client_key_file {
         Some(path) => Some(key_file(path)?),
-        None => variables.key("OLVID_ADMIN_CLIENT_KEY")?,
+        None => variables.key("OLVID_ADMIN_CLIENT_KEY", || Ok(None))?,
     };
     let identity_id = match (flags.identity_id, variables.get("OLVID_IDENTITY_ID")) {
         (Some(id), _) => id,
@@ -80,33 +80,51 @@ struct Variables {
 }
 
 impl Variables {
-    fn new() -> Result<Self, String> {
-        let mut file = HashMap::new();
+    fn new() -> Self {
+        let (mut file, mut notices) = (HashMap::new(), Vec::new());
         if let Some(path) = dotenv_path() {
-            // The cause may quote the line, and the line may hold a key: it is not passed on.
-            let bad = |_| format!("`{}` is not readable as lines of NAME=value", path.display());
-            for pair in dotenvy::from_path_iter(&path).map_err(bad)? {
-                let (name, value) = pair.map_err(bad)?;
-                file.insert(name, value);
+            // The cause may quote the line, and the line may hold a key: only its number is passed on.
+            let mut bad = |what: String| notices.push(format!("`{}`: {what}", path.display()));
+            match dotenvy::from_path_iter(&path) {
+                Err(_) => bad("it cannot be read".to_owned()),
+                Ok(pairs) => {
+                    for (at, pair) in pairs.enumerate() {
+                        match pair {
+                            Ok((name, value)) => drop(file.insert(name, value)),
+                            Err(_) => bad(format!("assignment {} is not NAME=value; it is left out", at + 1)),
+                        }
+                    }
+                }
             }
         }
-        Ok(Self { file, notices: Vec::new() })
+        Self { file, notices }
     }
 
     /// A variable that is set to something.
     fn get(&self, name: &str) -> Option<String> {
-        let set = env::var(name).ok().filter(|value| !value.is_empty());
-        set.or_else(|| self.file.get(name).filter(|value| !value.is_empty()).cloned())
+        set(name).or_else(|| self.file.get(name).filter(|value| !value.is_empty()).cloned())
     }
 
-    /// A key from a variable, or from the file that the variable with `_FILE` behind its name says.
-    fn key(&self, name: &str) -> Result<Option<Secret>, String> {
+    /// A key from a variable, or from the file that the variable with `_FILE` behind its name says: both in the
+    /// environment, then what the service manager gives, then both in the `.env` file.
+    fn key(
+        &self,
+        name: &str,
+        given: impl FnOnce() -> Result<Option<Secret>, String>,
+    ) -> Result<Option<Secret>, String> {
         let file = format!("{name}_FILE");
-        match (self.get(name), self.get(&file)) {
+        let read = |text: Option<String>, path: Option<String>| match (text, path) {
             (Some(text), _) => Secret::new(&text).map(Some).map_err(|error| format!("{name}: {error}")),
             (None, Some(path)) => key_file(Path::new(&path)).map(Some),
             (None, None) => Ok(None),
+        };
+        if let Some(key) = read(set(name), set(&file))? {
+            return Ok(Some(key));
         }
+        if let Some(key) = given()? {
+            return Ok(Some(key));
+        }
+        read(self.get(name), self.get(&file))
     }
 
     fn path(&mut self, flag: Option<&PathBuf>, name: &str, documented: Option<&str>) -> Option<PathBuf> {
@@ -118,6 +136,11 @@ impl Variables {
             Some(path.into())
         })
     }
+}
+
+/// A variable of the environment that is set to something.
+fn set(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn dotenv_path() -> Option<PathBuf> {

@@ -62,13 +62,16 @@ pub(super) struct Pool {
     purpose: Purpose,
     /// The runtime that owns the sockets: a connection may be asked for on any thread, it lives on this one.
     io: Handle,
-    state: AsyncMutex<State>,
+    gate: Arc<Gate>,
+    connections: AsyncMutex<Vec<Arc<Connection>>>,
 }
 
+/// Whether the daemon can be reached: what the pools of one daemon know together, so that it sees one attempt at a time
+/// and what one learns helps the other.
 #[derive(Default)]
-struct State {
-    connections: Vec<Arc<Connection>>,
-    failure: Option<Failure>,
+pub(super) struct Gate {
+    failure: Mutex<Option<Failure>>,
+    reached: watch::Sender<()>,
 }
 
 /// The last attempt, while its pause lasts; the pauses go on where they were until one succeeds.
@@ -76,6 +79,34 @@ struct Failure {
     error: CallError,
     until: Instant,
     pauses: ExponentialBackoff,
+}
+
+impl Gate {
+    /// Waits until the daemon has been reached, from now on.
+    pub(super) async fn reached(&self) {
+        // The sender lives as long as this value.
+        drop(self.reached.subscribe().changed().await);
+    }
+
+    fn closed(&self) -> Option<CallError> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().filter(|failure| Instant::now() < failure.until).map(|failure| failure.error.clone())
+    }
+
+    fn open(&self) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.reached.send_replace(());
+    }
+
+    /// Starts the next pause; the error then says when it is over.
+    fn close(&self, error: CallError) -> CallError {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pauses = failure.take().map_or_else(pauses, |failure| failure.pauses);
+        let until = Instant::now() + pauses.next().unwrap_or(LONGEST_PAUSE);
+        let error = CallError { retry_at: Some(until), ..error };
+        *failure = Some(Failure { error: error.clone(), until, pauses });
+        error
+    }
 }
 
 struct Connection {
@@ -90,33 +121,24 @@ struct Connection {
 pub(super) struct Lease(Arc<Connection>);
 
 impl Pool {
-    pub(super) fn new(target: Target, purpose: Purpose, io: Handle) -> Self {
-        Self { target, purpose, io, state: AsyncMutex::default() }
+    pub(super) fn new(target: Target, purpose: Purpose, io: Handle, gate: Arc<Gate>) -> Self {
+        Self { target, purpose, io, gate, connections: AsyncMutex::default() }
     }
 
     /// Finds a place, on a new connection if need be.
     pub(super) async fn lease(&self) -> Result<Lease, CallError> {
-        let mut state = self.state.lock().await;
-        state.connections.retain(|connection| !connection.retired.load(Ordering::Acquire));
-        if let Some(lease) = state.connections.iter().find_map(|connection| connection.lease(self.purpose)) {
+        let mut connections = self.connections.lock().await;
+        connections.retain(|connection| !connection.retired.load(Ordering::Acquire));
+        if let Some(lease) = connections.iter().find_map(|connection| connection.lease(self.purpose)) {
             return Ok(lease);
         }
-        if let Some(failure) = state.failure.as_ref().filter(|failure| Instant::now() < failure.until) {
-            return Err(failure.error.clone());
+        if let Some(error) = self.gate.closed() {
+            return Err(error);
         }
-        match self.connect().await {
-            Ok(connection) => {
-                state.failure = None;
-                state.connections.push(Arc::clone(&connection));
-                Ok(Lease::take(connection))
-            }
-            Err(error) => {
-                let mut pauses = state.failure.take().map_or_else(pauses, |failure| failure.pauses);
-                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
-                state.failure = Some(Failure { error: error.clone(), until: Instant::now() + pause, pauses });
-                Err(error)
-            }
-        }
+        let connection = self.connect().await.map_err(|error| self.gate.close(error))?;
+        self.gate.open();
+        connections.push(Arc::clone(&connection));
+        Ok(Lease::take(connection))
     }
 
     async fn connect(&self) -> Result<Arc<Connection>, CallError> {

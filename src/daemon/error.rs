@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 /// A failed call or stream.
@@ -14,6 +15,8 @@ pub struct CallError {
     pub message: String,
     /// What the caller can do.
     pub disposition: Disposition,
+    /// When it is no use to try before: the daemon cannot be reached, and all its callers share one pause.
+    pub retry_at: Option<Instant>,
 }
 
 /// What the caller of a failed call can do.
@@ -32,17 +35,17 @@ pub enum Disposition {
 impl CallError {
     /// The daemon could not be reached.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self { code: "UNAVAILABLE", message: message.into(), disposition: Disposition::Retry }
+        Self { code: "UNAVAILABLE", message: message.into(), disposition: Disposition::Retry, retry_at: None }
     }
 
     /// Settings that cannot work.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self { code: "INVALID_ARGUMENT", message: message.into(), disposition: Disposition::Permanent }
+        Self { code: "INVALID_ARGUMENT", message: message.into(), disposition: Disposition::Permanent, retry_at: None }
     }
 
     /// Something that cannot be.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self { code: "INTERNAL", message: message.into(), disposition: Disposition::Retry }
+        Self { code: "INTERNAL", message: message.into(), disposition: Disposition::Retry, retry_at: None }
     }
 
     /// Reads a status, whether the daemon sent it or the transport made it.
@@ -55,7 +58,7 @@ impl CallError {
             _ => Disposition::Retry,
         };
         let code = if is_transport(status) { "UNAVAILABLE" } else { code_name(status.code()) };
-        Self { code, message: words(status), disposition }
+        Self { code, message: words(status), disposition, retry_at: None }
     }
 }
 

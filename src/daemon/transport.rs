@@ -39,7 +39,9 @@ const DEFAULT_PORT: u16 = 50051;
 
 impl Target {
     pub(super) fn new(url: &str, files: &TlsFiles) -> Result<Self, CallError> {
-        let bad = |why: &str| CallError::invalid(format!("`{url}` is no address of a daemon: {why}"));
+        // What stands before an `@` may be a password.
+        let shown = url.rsplit('@').next().unwrap_or_default();
+        let bad = |why: &str| CallError::invalid(format!("`{shown}` is no address of a daemon: {why}"));
         let (scheme, rest) = url.split_once("://").map_or((None, url), |(scheme, rest)| (Some(scheme), rest));
         let secure = match scheme {
             None | Some("http") => files.any(),

@@ -4,6 +4,7 @@
 //! told once. When a queue is full it waits, and with it its stream, through flow control: nobody else's.
 
 use std::{
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -30,6 +31,9 @@ const BATCH: usize = 64;
 /// A stream that lived this long was a good one: the next loss starts with the shortest pause.
 const STABLE: Duration = Duration::from_secs(10);
 
+/// A subscription that is not answered and not refused either for so long is told to be open.
+const ASSUMED_OPEN: Duration = Duration::from_secs(2);
+
 /// Pauses where trying again soon cannot help.
 const REFUSED_PAUSE: Duration = Duration::from_mins(5);
 const UNAUTHORISED_PAUSE: Duration = Duration::from_secs(30);
@@ -42,6 +46,55 @@ pub(super) struct Feed {
     remaining: Option<u64>,
     rules: Vec<Arc<str>>,
     queues: Vec<RuleQueue>,
+}
+
+/// Tells each change of a feed's state once.
+struct Teller {
+    reporter: Reporter,
+    subscription: Arc<str>,
+    rules: Arc<[Arc<str>]>,
+    told: Told,
+}
+
+/// What was told last.
+#[derive(PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Open,
+    Lost(String),
+}
+
+impl Teller {
+    fn is_open(&self) -> bool {
+        self.told == Told::Open
+    }
+
+    fn opened(&mut self) {
+        if !self.is_open() {
+            self.told = Told::Open;
+            let (subscription, rules) = (Arc::clone(&self.subscription), Arc::clone(&self.rules));
+            self.reporter.emit(&Event::FeedOpened { subscription, rules });
+        }
+    }
+
+    fn lost(&mut self, error: &CallError, pause: Duration) {
+        let cause = error.to_string();
+        let now = Told::Lost(cause.clone());
+        if self.told == now {
+            return;
+        }
+        self.told = now;
+        let (subscription, rules) = (Arc::clone(&self.subscription), Arc::clone(&self.rules));
+        let retry_in = pause.as_secs_f64();
+        self.reporter.emit(&match error.disposition {
+            Disposition::Retry | Disposition::Slower => Event::FeedLost { subscription, rules, cause, retry_in },
+            _ => Event::FeedRefused { subscription, rules, cause, retry_in },
+        });
+    }
+
+    fn completed(self, count: u64) {
+        self.reporter.emit(&Event::FeedCompleted { subscription: self.subscription, rules: self.rules, count });
+    }
 }
 
 /// Why a stream is over.
@@ -75,68 +128,70 @@ impl Feed {
         closing: CancellationToken,
     ) {
         let count = self.remaining.unwrap_or_default();
-        let subscription: Arc<str> = self.subscription.name.as_str().into();
-        let rules: Arc<[Arc<str>]> = self.rules.clone().into();
+        let (subscription, rules) = (self.subscription.name.as_str().into(), self.rules.clone().into());
+        let mut teller = Teller { reporter, subscription, rules, told: Told::Nothing };
         let mut attempts = pauses();
-        let mut told: Option<String> = None;
         loop {
             let mut opened = None;
-            let end = self.once(&daemon, &counters, &closing, || {
-                opened = Some(Instant::now());
-                reporter
-                    .emit(&Event::FeedOpened { subscription: Arc::clone(&subscription), rules: Arc::clone(&rules) });
-            });
-            let error = match end.await {
+            let error = match self.once(&daemon, &counters, &closing, &mut teller, &mut opened).await {
                 End::Closed => return,
-                End::Completed => return reporter.emit(&Event::FeedCompleted { subscription, rules, count }),
+                End::Completed => return teller.completed(count),
                 End::Lost(error) => error,
             };
             if opened.is_some_and(|opened| opened.elapsed() >= STABLE) {
                 attempts = pauses();
             }
-            let pause = match error.disposition {
-                Disposition::Retry => attempts.next().unwrap_or(UNAUTHORISED_PAUSE),
-                Disposition::Slower => attempts.next().unwrap_or(UNAUTHORISED_PAUSE).max(SLOWER_PAUSE),
-                Disposition::Permanent => REFUSED_PAUSE,
-                Disposition::Unauthorised => UNAUTHORISED_PAUSE,
+            let pause = match (error.retry_at, error.disposition) {
+                // All feeds wait for the same moment; the first to ask then makes the one attempt for all.
+                (Some(at), _) => at.saturating_duration_since(Instant::now()),
+                (_, Disposition::Retry) => attempts.next().unwrap_or(UNAUTHORISED_PAUSE),
+                (_, Disposition::Slower) => attempts.next().unwrap_or(UNAUTHORISED_PAUSE).max(SLOWER_PAUSE),
+                (_, Disposition::Permanent) => REFUSED_PAUSE,
+                (_, Disposition::Unauthorised) => UNAUTHORISED_PAUSE,
             };
-            let cause = error.to_string();
-            if opened.is_some() || told.as_ref() != Some(&cause) {
-                let (subscription, rules) = (Arc::clone(&subscription), Arc::clone(&rules));
-                let (told_cause, retry_in) = (cause.clone(), pause.as_secs_f64());
-                reporter.emit(&match error.disposition {
-                    Disposition::Retry | Disposition::Slower => {
-                        Event::FeedLost { subscription, rules, cause: told_cause, retry_in }
-                    }
-                    _ => Event::FeedRefused { subscription, rules, cause: told_cause, retry_in },
-                });
-            }
-            told = Some(cause);
+            teller.lost(&error, pause);
+            let unreachable = error.retry_at.is_some();
             select! {
                 () = closing.cancelled() => return,
                 () = sleep(pause) => {}
+                () = daemon.reached(), if unreachable => {}
             }
         }
     }
 
-    /// Opens the stream once and hands over until it ends.
+    /// Opens the stream once and hands over until it ends; `opened` says since when it was open.
     async fn once(
         &mut self,
         daemon: &Daemon,
         counters: &Counters,
         closing: &CancellationToken,
-        on_open: impl FnOnce(),
+        teller: &mut Teller,
+        opened: &mut Option<Instant>,
     ) -> End {
-        let request = self.current_request();
-        let opened = select! {
+        let place = select! {
             () = closing.cancelled() => return End::Closed,
-            opened = daemon.subscribe(&self.subscription.method, request) => opened,
+            place = daemon.place() => place,
         };
-        let mut messages = match opened {
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => return End::Lost(error),
+        };
+        *opened = Some(Instant::now());
+        let subscription = Arc::clone(&self.subscription);
+        let mut subscribing = pin!(daemon.subscribe(place, &subscription.method, self.current_request()));
+        let messages = loop {
+            select! {
+                () = closing.cancelled() => return End::Closed,
+                messages = &mut subscribing => break messages,
+                // A server may keep its headers until the first notification. What it refuses it refuses at once.
+                () = sleep(ASSUMED_OPEN), if !teller.is_open() => teller.opened(),
+            }
+        };
+        let mut messages = match messages {
             Ok(messages) => messages,
             Err(error) => return End::Lost(error),
         };
-        on_open();
+        teller.opened();
         loop {
             let next = select! {
                 () = closing.cancelled() => return End::Closed,
@@ -188,7 +243,7 @@ impl Feed {
 
 fn ended() -> End {
     let message = "the daemon ended the stream".to_owned();
-    End::Lost(CallError { code: "OK", message, disposition: Disposition::Retry })
+    End::Lost(CallError { code: "OK", message, disposition: Disposition::Retry, retry_at: None })
 }
 
 /// Takes what else is ready behind a first message; with it the stream's end, where that is ready too.

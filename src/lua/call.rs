@@ -186,6 +186,7 @@ impl PageStream {
                 code: "CANCELLED",
                 message: "the run that asked for this list is over, or is reading it".to_owned(),
                 disposition: Disposition::Permanent,
+                retry_at: None,
             }),
         }
     }

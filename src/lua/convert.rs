@@ -228,6 +228,7 @@ impl Datum for LuaDatum {
             LuaValue::Table(table) => view_of_table(table),
             LuaValue::Function(_) => View::Other("a function"),
             LuaValue::Thread(_) => View::Other("a coroutine"),
+            LuaValue::LightUserData(_) => View::Other("json.null"),
             _ => View::Other("userdata"),
         }
     }
@@ -241,8 +242,9 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 fn view_of_table(table: &Table) -> View<'static, LuaDatum> {
+    // The length is the script's word: with holes it may be anything, so nothing is sized by it.
     let length = table.raw_len();
-    let (mut items, mut entries) = (Vec::with_capacity(length), Vec::new());
+    let (mut items, mut entries) = (Vec::new(), Vec::new());
     for pair in table.pairs::<LuaValue, LuaValue>() {
         // Iterating a table that nobody changes does not fail.
         let Ok((key, value)) = pair else { break };
@@ -251,13 +253,14 @@ fn view_of_table(table: &Table) -> View<'static, LuaDatum> {
                 items.push((at, LuaDatum(value)));
             }
             LuaValue::String(name) => entries.push((name.to_string_lossy(), LuaDatum(value))),
-            other => entries.push((format!("{other:?}"), LuaDatum(value))),
+            LuaValue::Integer(at) => entries.push((at.to_string(), LuaDatum(value))),
+            other => entries.push((format!("a key that is a {}", other.type_name()), LuaDatum(value))),
         }
     }
     items.sort_by_key(|(at, _)| *at);
     match (items.is_empty(), entries.is_empty()) {
         (true, true) => View::Empty,
-        (false, true) => View::List(items.into_iter().map(|(_, value)| value).collect()),
+        (false, true) if items.len() == length => View::List(items.into_iter().map(|(_, value)| value).collect()),
         _ => {
             entries.extend(items.into_iter().map(|(at, value)| (at.to_string(), value)));
             // Hash order is nobody's order: mistakes are told in the same order every time.

@@ -90,7 +90,7 @@ fn has_tostring(table: &Table) -> bool {
 }
 
 /// The words of an error of the host, without the frames that mlua adds.
-fn innermost(error: &mlua::Error) -> String {
+pub(super) fn innermost(error: &mlua::Error) -> String {
     match error {
         mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => innermost(cause),
         mlua::Error::BadArgument { cause, pos, .. } => format!("bad argument #{pos}: {}", innermost(cause)),

@@ -31,6 +31,9 @@ use crate::{
 /// The longest a script may sleep at once.
 const LONGEST_SLEEP: f64 = 86_400.0;
 
+/// Why a call cannot be made where Lua's own C functions call the script back.
+const NO_WAITING: &str = "cannot wait for an answer inside a sort comparator, a gsub callback or a metamethod";
+
 /// Calls, streams and timers that the runs of one script may have under way.
 const MOST_PENDING: usize = 10_000;
 
@@ -137,10 +140,13 @@ impl Host {
         Ok(ticket)
     }
 
-    fn begin(&self, index: usize, arguments: Value) -> Result<u64, String> {
+    fn begin(&self, index: usize, arguments: Value, can_wait: bool) -> Result<u64, String> {
         let command = &Catalog::embedded().commands()[index];
         if self.current.borrow().is_none() {
             return Err("commands are for handlers; this script is still being loaded".to_owned());
+        }
+        if !can_wait {
+            return Err(NO_WAITING.to_owned());
         }
         if !matches!(arguments, Value::Nil | Value::Table(_)) {
             let form = format!("olvid.{}{{ ... }}", command.name);
@@ -169,7 +175,7 @@ impl Host {
         }
     }
 
-    fn say(&self, lua: &Lua, level: &str, text: String, fields: Option<&Value>) -> mlua::Result<()> {
+    fn say(&self, lua: &Lua, level: &str, text: String, fields: Option<&Value>) {
         let level = match level {
             "debug" => Level::Debug,
             "warn" => Level::Warn,
@@ -177,17 +183,19 @@ impl Host {
             _ => Level::Info,
         };
         let fields = match fields {
-            Some(value @ Value::Table(_)) => match json::encode(&self.converter, value)? {
-                Json::Object(fields) => fields,
-                other => Map::from_iter([("value".to_owned(), other)]),
+            // A log line is no reason to fail: what has no JSON form is told in its place.
+            Some(value @ Value::Table(_)) => match json::encode(&self.converter, value) {
+                Ok(Json::Object(fields)) => fields,
+                Ok(other) => Map::from_iter([("value".to_owned(), other)]),
+                Err(error) => Map::from_iter([("value".to_owned(), words(&error).into())]),
             },
             Some(Value::Nil) | None => Map::new(),
             Some(other) => {
-                return Err(mlua::Error::runtime(format!("log: the fields are a table, not {}", other.type_name())));
+                let shown = json::encode(&self.converter, other).unwrap_or_else(|error| words(&error).into());
+                Map::from_iter([("value".to_owned(), shown)])
             }
         };
         self.reporter.emit(&Event::Said { origin: self.origin(lua), level, text, fields });
-        Ok(())
     }
 }
 
@@ -198,7 +206,9 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let h = shared(host);
     table.raw_set(
         "begin",
-        lua.create_function(move |_, (index, given): (usize, Value)| Ok(told(h.begin(index, given))))?,
+        lua.create_function(move |_, (index, given, can_wait): (usize, Value, bool)| {
+            Ok(told(h.begin(index, given, can_wait)))
+        })?,
     )?;
     let h = shared(host);
     let command = move |lua: &Lua, name: Value| {
@@ -222,18 +232,31 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     };
     table.raw_set("fetch", lua.create_function(fetch)?)?;
     let h = shared(host);
-    table.raw_set("sleep", lua.create_function(move |_, seconds: Value| Ok(told(sleep(&h, &seconds))))?)?;
+    table.raw_set("forget", lua.create_function(move |_, ticket: u64| Ok(h.take_pending(ticket).is_some()))?)?;
+    let h = shared(host);
+    table.raw_set(
+        "sleep",
+        lua.create_function(move |_, (seconds, can_wait): (Value, bool)| Ok(told(sleep(&h, &seconds, can_wait))))?,
+    )?;
     table.raw_set("place", lua.create_function(|lua, ()| Ok(place(lua)))?)?;
     let h = shared(host);
     let log = move |lua: &Lua, (level, text, fields): (String, LuaString, Option<Value>)| {
-        h.say(lua, &level, text.to_string_lossy(), fields.as_ref())
+        h.say(lua, &level, text.to_string_lossy(), fields.as_ref());
+        Ok(())
     };
     table.raw_set("log", lua.create_function(log)?)?;
     let h = shared(host);
-    let encode = move |_: &Lua, value: Value| Ok(json::encode(&h.converter, &value)?.to_string());
+    let encode = move |_: &Lua, value: Value| {
+        Ok(told(json::encode(&h.converter, &value).map(|json| json.to_string()).map_err(|error| words(&error))))
+    };
     table.raw_set("json_encode", lua.create_function(encode)?)?;
     let h = shared(host);
-    let decode = move |lua: &Lua, text: LuaString| json::decode(lua, &h.converter, &text.as_bytes());
+    let decode = move |lua: &Lua, text: Value| {
+        let Value::String(text) = text else {
+            return Ok((None, Some(format!("json.decode: expected text, found {}", text.type_name()))));
+        };
+        Ok(told(json::decode(lua, &h.converter, &text.as_bytes()).map_err(|error| words(&error))))
+    };
     table.raw_set("json_decode", lua.create_function(decode)?)?;
     table.raw_set("null", Value::NULL)?;
     let h = shared(host);
@@ -262,11 +285,16 @@ fn told<T>(result: Result<T, String>) -> (Option<T>, Option<String>) {
     }
 }
 
+/// The words of an error that the prelude raises again, at the script's line.
+fn words(error: &mlua::Error) -> String {
+    failure::innermost(error)
+}
+
 fn string(lua: &Lua, bytes: &[u8]) -> Result<LuaString, String> {
     lua.create_string(bytes).map_err(|error| error.to_string())
 }
 
-fn sleep(host: &Host, seconds: &Value) -> Result<u64, String> {
+fn sleep(host: &Host, seconds: &Value, can_wait: bool) -> Result<u64, String> {
     let seconds = match seconds {
         Value::Integer(seconds) => f64::from(i32::try_from(*seconds).unwrap_or(i32::MAX)),
         Value::Number(seconds) => *seconds,
@@ -277,6 +305,9 @@ fn sleep(host: &Host, seconds: &Value) -> Result<u64, String> {
     }
     if host.current.borrow().is_none() {
         return Err("sleep is for handlers; this script is still being loaded".to_owned());
+    }
+    if !can_wait {
+        return Err(format!("sleep: {NO_WAITING}"));
     }
     host.hold(Pending::Sleep(Duration::from_secs_f64(seconds)))
 }

@@ -40,10 +40,15 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
+    /// Takes what has arrived.
+    pub(super) fn take_now(&self) -> VecDeque<Mail> {
+        mem::take(&mut *self.mails.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Waits for mail and takes all of it.
     pub(super) async fn take(&self) -> VecDeque<Mail> {
         loop {
-            let mails = mem::take(&mut *self.mails.lock().unwrap_or_else(PoisonError::into_inner));
+            let mails = self.take_now();
             if !mails.is_empty() {
                 return mails;
             }

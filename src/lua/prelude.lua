@@ -44,7 +44,7 @@ end
 -- Commands.
 
 local function begin(name, index, arguments)
-  local ticket, mistake = host.begin(index, arguments)
+  local ticket, mistake = host.begin(index, arguments, isyieldable())
   if not ticket then refuse(name, "INVALID_ARGUMENT", mistake, false) end
   return ticket
 end
@@ -102,6 +102,11 @@ local go_on
 
 local function pass(co, ok, first, ...)
   if not (ok and first == PENDING) then return ok, first, ... end
+  if not isyieldable() then
+    -- Resumed where nothing can wait: the call is taken back, and fails inside the coroutine.
+    host.forget(...)
+    return go_on(co, false, "INVALID_ARGUMENT", "cannot wait for an answer: the coroutine was resumed inside a C function")
+  end
   waiting[co] = true
   return go_on(co, yield(PENDING, ...))
 end
@@ -116,8 +121,10 @@ local function step(co, ...)
   return pass(co, resume(co, ...))
 end
 
-local function raise_or_return(ok, ...)
+local function raise_or_return(co, ok, ...)
   if ok then return ... end
+  -- As `coroutine.wrap` does: what is to be closed is closed.
+  if status(co) == "suspended" or status(co) == "dead" then close(co) end
   error((...), 0)
 end
 
@@ -135,7 +142,7 @@ local coroutine = {
   wrap = function(f)
     local co = create(f)
     theirs[co] = true
-    return function(...) return raise_or_return(step(co, ...)) end
+    return function(...) return raise_or_return(co, step(co, ...)) end
   end,
   running = function()
     local co = running()
@@ -184,11 +191,19 @@ local globals = _G
 globals.olvid = olvid
 globals.coroutine = coroutine
 globals.log = log
-globals.json = { encode = host.json_encode, decode = host.json_decode, null = host.null, array = host.array }
+local function raising(f)
+  return function(value)
+    local result, mistake = f(value)
+    if mistake then error(mistake, 2) end
+    return result
+  end
+end
+
+globals.json = { encode = raising(host.json_encode), decode = raising(host.json_decode), null = host.null, array = host.array }
 globals.require = require
 globals.print = function(...) host.log("info", display(...)) end
 globals.sleep = function(seconds)
-  local ticket, mistake = host.sleep(seconds)
+  local ticket, mistake = host.sleep(seconds, isyieldable())
   if not ticket then error(mistake, 2) end
   await("sleep", ticket)
 end

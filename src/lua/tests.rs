@@ -175,3 +175,43 @@ print(pcall(json.encode, cycle))"#;
     assert!(lines[0].contains("\ttrue\t[]"), "{lines:?}");
     assert!(lines[1].contains("does a table contain itself?"), "{lines:?}");
 }
+
+#[test]
+fn a_table_whose_length_is_a_lie_is_a_mistake_and_no_allocation() {
+    let code = r"
+local t = {}
+for i = 1, 5 do t[i] = 1 end
+for k = 3, 41 do t[1 << k] = 1 t[(1 << k) + 1] = 1 end
+print(pcall(olvid.message_list, { filter = t }))
+print(pcall(olvid.message_list, { filter = { type = 1 << 40 } }))
+print(pcall(olvid.message_list, { filter = json.null }))";
+    let lines = said(code, &["x"]);
+    assert!(lines[0].starts_with("false\t") && lines[0].contains("unknown field"), "{lines:?}");
+    assert!(lines[1].contains("filter.type: 1099511627776 is out of range for MessageId.Type"), "{lines:?}");
+    assert!(lines[2].contains("found json.null"), "{lines:?}");
+}
+
+#[test]
+fn a_call_where_nothing_can_wait_is_refused_and_forgotten() {
+    let code = r"
+local function call() olvid.ping{} end
+for _ = 1, 10001 do pcall(string.gsub, 'a', 'a', call) end
+print(select(2, pcall(string.gsub, 'a', 'a', call)))
+print(select(2, pcall(olvid.ping, {})))
+local inner = coroutine.create(function() return pcall(call) end)
+string.gsub('a', 'a', function() print(coroutine.resume(inner)) end)
+print(coroutine.status(inner))";
+    let lines = said(code, &["x"]);
+    assert!(lines[0].contains("cannot wait for an answer inside a sort comparator"), "{lines:?}");
+    assert!(lines[1].contains("UNAVAILABLE: there is no daemon here"), "{lines:?}");
+    assert!(lines[2].contains("the coroutine was resumed inside a C function"), "{lines:?}");
+    assert!(lines[3].starts_with("dead "), "{lines:?}");
+}
+
+#[test]
+fn what_has_no_json_form_fails_encode_at_its_line_and_no_log_line() {
+    let code = "log.info('odd', { value = 0/0 })\nprint(pcall(function() local t = json.encode(print) return t end))";
+    let lines = said(code, &["x"]);
+    assert_eq!(lines[0], "odd @rules.yaml:2");
+    assert_eq!(lines[1], "false\trules.yaml:3: json.encode: function has no JSON form @rules.yaml:3");
+}

@@ -160,6 +160,13 @@ impl Worker {
         }
     }
 
+    /// Takes what arrived too late to run.
+    fn receive_late(&mut self, mail: &Mail) {
+        if let Mail::Notification { rule, bytes } = mail {
+            self.lanes[*rule].waiting.push_back((0, bytes.clone()));
+        }
+    }
+
     /// Starts what the lane's order and concurrency allow.
     fn start_ready(&mut self, lane: usize) {
         while let Some((key, bytes)) = self.lanes[lane].next_ready() {
@@ -302,7 +309,15 @@ impl Worker {
         }
     }
 
+    /// Names what is late: the runs under way, and for each rule what still waits.
     fn give_up(&mut self) {
+        for mail in self.mailbox.take_now() {
+            self.receive_late(&mail);
+        }
+        for lane in self.lanes.iter().filter(|lane| !lane.waiting.is_empty()) {
+            let (origin, count) = (lane.origin(&self.script.host.script, None), lane.waiting.len());
+            self.script.host.reporter.emit(&Event::Unhandled { origin, count });
+        }
         for run in self.runs.values() {
             let lane = &self.lanes[run.lane];
             let origin = lane.origin(&self.script.host.script, None);

@@ -130,8 +130,16 @@ impl Record {
             Event::Stopping { pending } => {
                 Self::new(Level::Info, "stopping", format!("stopping; {pending} notifications to finish"), vec![])
             }
-            Event::Stopped { handled } => {
+            Event::Stopped { handled, unhandled: 0 } => {
                 Self::new(Level::Info, "stopped", format!("stopped after {handled} notifications"), vec![])
+            }
+            Event::Stopped { handled, unhandled } => {
+                let message = format!("stopped after {handled} notifications; {unhandled} were not handled in time");
+                Self::new(Level::Error, "stopped", message, vec![("unhandled", (*unhandled).into())])
+            }
+            Event::Unhandled { origin, count } => {
+                let message = format!("{count} notifications were waiting at the end of the grace period");
+                Self::new(Level::Error, "unhandled", message, of(origin))
             }
         }
     }

@@ -306,7 +306,13 @@ impl Encoder<'_> {
         let text = match view {
             View::Text(text) => text,
             View::Copied(text) => &text[..],
-            View::Signed(number) if echoes => return i32::try_from(*number).ok(),
+            View::Signed(number) if echoes => {
+                let known = i32::try_from(*number).ok();
+                if known.is_none() {
+                    self.push("out-of-range", format!("{number} is out of range for {}", plan.name), None);
+                }
+                return known;
+            }
             other => {
                 let help = Some(format!("one of {}", choices(plan)));
                 self.wrong(format!("expected a value of {}, found {}", plan.name, other.what()), help);
