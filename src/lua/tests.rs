@@ -23,6 +23,11 @@ fn said(code: &str, bodies: &[&str]) -> Vec<String> {
 }
 
 fn run(code: &str, bodies: &[&str], order: Order, timeout: Duration) -> Vec<String> {
+    run_until(code, bodies, order, timeout, Duration::from_secs(10))
+}
+
+/// The same, given so long to finish.
+fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace: Duration) -> Vec<String> {
     let source = Source::new("rules.yaml", "lua: |\n".to_owned() + code);
     let place = source.line(2);
     let subscription = Arc::clone(Catalog::embedded().subscription("message_received").unwrap());
@@ -47,6 +52,8 @@ fn run(code: &str, bodies: &[&str], order: Order, timeout: Duration) -> Vec<Stri
     let reporter = Reporter::new(vec![Box::new(move |event| {
         let line = match event {
             Event::Said { text, origin, .. } => format!("{text} @{}", origin.place.clone().unwrap_or_default()),
+            Event::Unhandled { count, .. } => format!("{count} unhandled"),
+            Event::RunAbandoned(origin) => format!("{} abandoned", origin.rule.as_deref().unwrap_or_default()),
             Event::RunFailed(failure) => format!("{:?} {}", failure.kind, failure.message),
             other => format!("{other:?}"),
         };
@@ -60,9 +67,9 @@ fn run(code: &str, bodies: &[&str], order: Order, timeout: Duration) -> Vec<Stri
             let bytes = encode::encode(&subscription.method.output, &&message, None).unwrap();
             script.queues[0].push(&[bytes.into()]).await;
         }
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + grace;
         script.stop(deadline);
-        assert!(script.ended(deadline).await);
+        assert!(script.ended(deadline + Duration::from_secs(10)).await);
     });
     // The channel closes when the thread has let go of the VM and everything in it: a VM that is kept fails here.
     let mut lines = Vec::new();
@@ -140,6 +147,13 @@ fn a_run_that_waits_too_long_is_ended() {
             FailureKind::Timeout
         )]
     );
+}
+
+#[test]
+fn what_is_late_at_the_end_is_named_running_or_waiting() {
+    let (minute, grace) = (Duration::from_mins(1), Duration::from_millis(50));
+    let lines = run_until("sleep(60)", &["1", "2", "3"], Order::Rule, minute, grace);
+    assert_eq!(lines, ["2 unhandled", "test abandoned"]);
 }
 
 #[test]
