@@ -1,7 +1,8 @@
 //! Settings from flags, the environment, and a `.env` file found upwards, in this precedence.
 //!
 //! The names are the published client's. Nothing is put into the environment, and a key is read into a
-//! [`Secret`] at once; a trailing line end of a key file is not part of the key.
+//! [`Secret`] at once; a trailing line end of a key file is not part of the key. A line of the file that is no assignment
+//! is left out and told by its number: it may belong to somebody else's program.
 
 use std::{
     collections::HashMap,
@@ -42,7 +43,10 @@ pub(super) fn find(flags: &Connection) -> Result<Found, String> {
         (None, None) => 0,
     };
     if client_key.is_none() && admin_key.is_none() {
-        return Err("no client key: set OLVID_CLIENT_KEY, OLVID_CLIENT_KEY_FILE or --client-key-file".to_owned());
+        // A line that was left out may be the one with the key.
+        let hints = variables.notices.iter().map(|notice| format!("\n  {notice}")).collect::<String>();
+        let ways = "set OLVID_CLIENT_KEY, OLVID_CLIENT_KEY_FILE or --client-key-file";
+        return Err(format!("no client key: {ways}{hints}"));
     }
     let url = flags.daemon_url.clone().or_else(|| variables.get("OLVID_DAEMON_URL"));
     let tls = TlsFiles {
