@@ -44,9 +44,9 @@ pub(super) fn find(flags: &Connection) -> Result<Found, String> {
     };
     if client_key.is_none() && admin_key.is_none() {
         // A line that was left out may be the one with the key.
-        let hints = variables.notices.iter().map(|notice| format!("\n  {notice}")).collect::<String>();
-        let ways = "set OLVID_CLIENT_KEY, OLVID_CLIENT_KEY_FILE or --client-key-file";
-        return Err(format!("no client key: {ways}{hints}"));
+        let ways = "no client key: set OLVID_CLIENT_KEY, OLVID_CLIENT_KEY_FILE or --client-key-file".to_owned();
+        variables.notices.insert(0, ways);
+        return Err(variables.notices.join("\n  "));
     }
     let url = flags.daemon_url.clone().or_else(|| variables.get("OLVID_DAEMON_URL"));
     let tls = TlsFiles {
