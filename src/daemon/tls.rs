@@ -1,7 +1,7 @@
 //! Which certificates prove the daemon to us, and us to the daemon.
 //!
-//! The files are the published client's. Where it lets one kind of trust replace another, all that is given counts here:
-//! the system's roots for `https://`, and a server's or a root certificate beside them.
+//! The files are the published client's. What is given is trusted, a server's and a root certificate beside each other;
+//! where none is given, the system's roots are.
 
 use std::{
     fs, io,
