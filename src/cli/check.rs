@@ -6,21 +6,22 @@ use super::{Check, Done, Form, exit, output};
 use crate::{
     diagnostic::{Diagnostic, Severity, render},
     lua::ScriptSpec,
+    report::log,
     rules::RuleSet,
     schema::Catalog,
 };
 
-/// Columns of diagnostics for people.
-const WIDTH: usize = 120;
-
 /// Reads rules and loads their scripts aside.
 pub(super) fn everything(paths: &[PathBuf]) -> (RuleSet, Vec<Diagnostic>) {
     let (rules, mut diagnostics) = RuleSet::load(paths, Catalog::embedded());
-    for script in ScriptSpec::group_all(&rules) {
-        // With commands of administration: whether a key for them is given is not the script's mistake.
-        diagnostics.extend(script.check(true));
-    }
+    diagnostics.extend(scripts(&rules));
     (rules, diagnostics)
+}
+
+/// Loads the scripts of rules aside, refused rules' too.
+pub(super) fn scripts(rules: &RuleSet) -> impl Iterator<Item = Diagnostic> {
+    // With commands of administration: whether a key for them is given is not the script's mistake.
+    ScriptSpec::group_all(rules).into_iter().flat_map(|script| script.check(true))
 }
 
 /// Whether a set with these diagnostics is refused.
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &Check) -> Done {
     match arguments.format {
         Form::Json => output::answer(&(render::json(&diagnostics) + "\n")),
         Form::Human => {
-            output::tell(&render::human(&diagnostics, output::colour(), WIDTH));
+            output::tell(&render::human(&diagnostics, log::colour(), render::WIDTH));
             match render::summary(&diagnostics) {
                 Some(summary) => output::tell(&format!("\n{summary}\n")),
                 None => output::answer(&praise(&rules)),

@@ -166,7 +166,7 @@ fn sink(arguments: &Dev, prompt: &Prompt) -> Sink {
     if arguments.logging.log_format == Form::Json {
         return log::to_stderr(log::Format::Json, arguments.logging.least());
     }
-    let (print, least, colour) = (Arc::clone(&prompt.logged), arguments.logging.least(), output::colour());
+    let (print, least, colour) = (Arc::clone(&prompt.logged), arguments.logging.least(), log::colour());
     Box::new(move |event| {
         let routine = matches!(
             event,

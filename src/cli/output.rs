@@ -1,6 +1,6 @@
 //! Printing. A reader of our output that went away (`olvid-rules catalog | head`) is no failure of ours.
 
-use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::io::{Write as _, stderr, stdout};
 
 use super::Done;
 
@@ -19,9 +19,4 @@ pub(super) fn failure(code: u8, text: &str) -> Done {
 /// Prints to standard error.
 pub(super) fn tell(text: &str) {
     drop(stderr().lock().write_all(text.as_bytes()));
-}
-
-/// Whether standard error takes colours.
-pub(super) fn colour() -> bool {
-    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

@@ -23,11 +23,11 @@ pub(super) fn run(arguments: &Run) -> Done {
     for notice in found.notices {
         reporter.emit(&Event::Notice(notice));
     }
-    let (rules, diagnostics) = RuleSet::load(&arguments.rules.paths, Catalog::embedded());
+    let (rules, mut diagnostics) = RuleSet::load(&arguments.rules.paths, Catalog::embedded());
     if check::is_refused(&diagnostics) {
         // The scripts' mistakes too: what is wrong is told at once.
-        let (_, all) = check::everything(&arguments.rules.paths);
-        return Err(rejected(&reporter, all));
+        diagnostics.extend(check::scripts(&rules));
+        return Err(rejected(&reporter, diagnostics));
     }
     if !diagnostics.is_empty() {
         reporter.emit(&Event::Checked { diagnostics: diagnostics.into(), rejected: false });

@@ -13,6 +13,9 @@ use super::{Diagnostic, Place, Severity};
 /// Narrower, nothing can be read.
 const MIN_WIDTH: usize = 40;
 
+/// Columns that diagnostics are laid out for.
+pub const WIDTH: usize = 120;
+
 /// Stands for the name of a place until the text is laid out: a line that was cut has other columns than the file's.
 /// Nothing that is shown can hold it.
 const MARK: &str = "\0";

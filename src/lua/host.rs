@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use mlua::{Lua, LuaString, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{Function, Lua, LuaString, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -272,9 +272,14 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
         Ok(told(h.files.save(&folder, &name.to_string_lossy(), &content.as_bytes())))
     };
     table.raw_set("save_file", lua.create_function(save)?)?;
-    let h = shared(host);
-    table.raw_set("describe", lua.create_function(move |lua, error: Value| failure::describe(lua, &h, &error))?)?;
+    table.raw_set("describe", describer(lua, host)?)?;
     Ok(table)
+}
+
+/// Makes the handler of errors: it describes them where they are raised.
+pub(super) fn describer(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Function> {
+    let host = Rc::clone(host);
+    lua.create_function(move |lua, error: Value| failure::describe(lua, &host, &error))
 }
 
 /// A value and nothing, or nothing and what is wrong.

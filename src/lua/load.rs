@@ -106,9 +106,7 @@ impl Loaded {
                     .at(source.line(line)),
             ]
         };
-        let handler =
-            host::functions(&self.lua, &self.host).and_then(|functions| functions.raw_get::<Function>("describe"));
-        let protected = handler.and_then(|handler| {
+        let protected = host::describer(&self.lua, &self.host).and_then(|handler| {
             self.lua.globals().raw_get::<Function>("xpcall")?.call::<(bool, Value)>((chunk, handler, name))
         });
         match protected {

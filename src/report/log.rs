@@ -29,12 +29,14 @@ pub enum Format {
 /// Characters of one text; what is longer is cut, and says so.
 const LONGEST_TEXT: usize = 4000;
 
-/// Columns that diagnostics are laid out for.
-const WIDTH: usize = 120;
+/// Whether standard error takes colours.
+pub fn colour() -> bool {
+    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
 
 /// Makes a reader that writes to standard error, leaving out what is below `least`.
 pub fn to_stderr(format: Format, least: Level) -> Sink {
-    let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = colour();
     // One lock around the whole line, so that lines of several threads do not mix.
     let line = Mutex::new(String::new());
     Box::new(move |event| {
@@ -42,7 +44,7 @@ pub fn to_stderr(format: Format, least: Level) -> Sink {
         line.clear();
         match (event, format) {
             (Event::Checked { diagnostics, .. }, Format::Human) => {
-                line.push_str(&render::human(diagnostics, colour, WIDTH));
+                line.push_str(&render::human(diagnostics, colour, render::WIDTH));
                 line.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
             }
             (Event::Checked { diagnostics, rejected }, Format::Json) => {
