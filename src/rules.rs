@@ -3,6 +3,7 @@
 //! Reads the given files and nothing else. Scripts are named here, not opened as Lua: compiling is the floor above.
 
 mod handler;
+pub mod inputs;
 mod keys;
 mod load;
 mod node;
@@ -18,10 +19,15 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
+use inputs::{Fingerprint, Inputs};
+
 use crate::{
     diagnostic::{Diagnostic, Place, Severity},
     schema::{Catalog, Subscription},
 };
+
+/// The largest script, in bytes; a larger one is refused when it is loaded.
+pub const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
 
 /// More mistakes than anyone reads at once.
 const MAX_DIAGNOSTICS: usize = 100;
@@ -34,6 +40,9 @@ pub struct RuleSet {
     /// Handlers of rules that are refused for other mistakes, with their files: their scripts are checked all the same,
     /// so that every mistake is told at once.
     pub orphans: Vec<(String, Handler)>,
+    /// Everything that was read or looked for: rule files, their directories, and the scripts that handlers name. What a
+    /// script itself reads is its own to record.
+    pub inputs: Inputs,
 }
 
 /// One rule, as meant.
@@ -107,11 +116,15 @@ impl RuleSet {
     pub fn load(paths: &[PathBuf], catalog: &Catalog) -> (Self, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let (mut set, mut named) = (Self::default(), Vec::new());
-        for text in load::texts(paths, &mut diagnostics) {
+        for text in load::texts(paths, &set.inputs, &mut diagnostics) {
             let found = resolve::file(&text.path, &text.source, catalog);
             set.rules.extend(found.rules.into_iter().map(Arc::new));
             set.orphans.extend(found.orphans.into_iter().map(|handler| (text.source.name.clone(), handler)));
             named.extend(found.named);
+            for script in found.scripts {
+                let held = Fingerprint::at(&script, MAX_SCRIPT_BYTES);
+                set.inputs.add(script, held);
+            }
             diagnostics.extend(found.told);
         }
         diagnostics.extend(resolve::unique(named));

@@ -13,11 +13,9 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, Place, Source},
     report::Reporter,
+    rules::MAX_SCRIPT_BYTES,
     schema::names,
 };
-
-/// The largest script, in bytes.
-const LARGEST_SCRIPT: u64 = 1024 * 1024;
 
 const PRELUDE: &str = include_str!("prelude.lua");
 const METHODS: &str = include_str!("methods.lua");
@@ -142,7 +140,7 @@ fn read_script(path: &Path) -> Result<String, String> {
     if !metadata.is_file() {
         return Err("it is not a file".to_owned());
     }
-    if metadata.len() > LARGEST_SCRIPT {
+    if metadata.len() > MAX_SCRIPT_BYTES {
         return Err("it is larger than 1 MiB".to_owned());
     }
     let bytes = fs::read(path).map_err(|error| error.to_string())?;

@@ -45,7 +45,7 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
         concurrency: 16,
         order,
     };
-    let rules = RuleSet { rules: vec![Arc::new(rule)], orphans: Vec::new() };
+    let rules = RuleSet { rules: vec![Arc::new(rule)], orphans: Vec::new(), ..RuleSet::default() };
     let spec = ScriptSpec::group(&rules).pop().unwrap();
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);

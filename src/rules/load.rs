@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use super::scan::MAX_BYTES;
+use super::{
+    inputs::{Fingerprint, Inputs},
+    scan::MAX_BYTES,
+};
 use crate::diagnostic::{Diagnostic, Place, Source};
 
 /// A rule file that was read.
@@ -20,27 +23,40 @@ pub(super) struct Text {
 }
 
 /// Reads every rule file that the paths lead to, each once.
-pub(super) fn texts(paths: &[PathBuf], diagnostics: &mut Vec<Diagnostic>) -> Vec<Text> {
+pub(super) fn texts(paths: &[PathBuf], inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Vec<Text> {
     let mut files = Vec::new();
     for path in paths {
         match fs::metadata(path) {
-            Ok(found) if found.is_dir() => directory(path, &mut files, diagnostics),
+            Ok(found) if found.is_dir() => directory(path, &mut files, inputs, diagnostics),
             Ok(_) => files.push(path.clone()),
-            Err(error) => diagnostics.push(unreadable(path, &error)),
+            Err(error) => {
+                inputs.add(path, Fingerprint::Missing);
+                diagnostics.push(unreadable(path, &error));
+            }
         }
     }
     let mut seen = HashSet::new();
     files.retain(|path| fs::canonicalize(path).is_ok_and(|real| seen.insert(real)) || !path.exists());
-    files.into_iter().filter_map(|path| read(path, diagnostics)).collect()
+    files.into_iter().filter_map(|path| read(path, inputs, diagnostics)).collect()
 }
 
-fn directory(path: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
-    let entries = match fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
-        Ok(entries) => entries,
-        Err(error) => return diagnostics.push(unreadable(path, &error)),
-    };
+/// The rule files of a directory, sorted.
+pub(super) fn names(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
     let mut found: Vec<_> = entries.iter().map(fs::DirEntry::path).filter(|path| is_rule_file(path)).collect();
     found.sort();
+    Ok(found)
+}
+
+fn directory(path: &Path, files: &mut Vec<PathBuf>, inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) {
+    let mut found = match names(path) {
+        Ok(found) => found,
+        Err(error) => {
+            inputs.add(path, Fingerprint::Unreadable);
+            return diagnostics.push(unreadable(path, &error));
+        }
+    };
+    inputs.add(path, Fingerprint::of_names(&found));
     if found.is_empty() {
         let message = format!("no rule files in the directory `{}`", shown(path));
         let help = "a rule file is called `*.yaml` or `*.yml` and lies in the directory itself, not below it";
@@ -57,21 +73,25 @@ fn is_rule_file(path: &Path) -> bool {
     named && !name.starts_with(['.', '#', '~']) && !path.is_dir()
 }
 
-fn read(path: PathBuf, diagnostics: &mut Vec<Diagnostic>) -> Option<Text> {
+fn read(path: PathBuf, inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Option<Text> {
     let name = shown(&path);
     let bytes = match regular(&path).and_then(|file| limited(file, MAX_BYTES)) {
         Ok(bytes) => bytes,
         Err(error) => {
+            let gone = error.kind() == io::ErrorKind::NotFound;
+            inputs.add(&path, if gone { Fingerprint::Missing } else { Fingerprint::Unreadable });
             diagnostics.push(unreadable(&path, &error));
             return None;
         }
     };
     if bytes.len() > MAX_BYTES {
+        inputs.add(&path, Fingerprint::Unreadable);
         let message = format!("the rule file `{name}` is bigger than {} KiB", MAX_BYTES / 1024);
         let help = "split it into several files; a directory of them can be given too";
         diagnostics.push(Diagnostic::error("file-size", message).help(help));
         return None;
     }
+    inputs.add(&path, Fingerprint::of(&bytes));
     match String::from_utf8(bytes) {
         // A byte order mark is no text: columns count without it.
         Ok(text) => {

@@ -3,7 +3,11 @@
 //! Never stops at the first mistake. A rule with a mistake is left out of the result; its file is refused anyway. The
 //! parts of a rule are read by [`keys`], [`handler`] and [`parameters`]; names are compared over all files here.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     Handler, Rule, handler, keys,
@@ -29,6 +33,8 @@ pub(super) struct Context<'f> {
     errors: usize,
     named: Vec<(String, Place)>,
     orphans: Vec<Handler>,
+    /// The scripts that handlers name, found or not.
+    pub(super) scripts: Vec<PathBuf>,
 }
 
 /// What one file holds.
@@ -38,6 +44,8 @@ pub(super) struct Resolved {
     pub(super) orphans: Vec<Handler>,
     /// The names of all its rules, mistaken ones included.
     pub(super) named: Vec<(String, Place)>,
+    /// The scripts that its handlers name, found or not.
+    pub(super) scripts: Vec<PathBuf>,
     pub(super) told: Vec<Diagnostic>,
 }
 
@@ -64,18 +72,18 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog) -> Reso
         Ok(document) => document,
         Err(diagnostic) => {
             told.push(*diagnostic);
-            return Resolved { rules: Vec::new(), orphans: Vec::new(), named: Vec::new(), told };
+            return Resolved { rules: Vec::new(), orphans: Vec::new(), named: Vec::new(), scripts: Vec::new(), told };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut context =
-        Context { document: &document, catalog, folder, told, errors: 0, named: Vec::new(), orphans: Vec::new() };
+    let (named, orphans, scripts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut context = Context { document: &document, catalog, folder, told, errors: 0, named, orphans, scripts };
     let rules = top(&mut context);
-    let Context { mut told, named, orphans, .. } = context;
+    let Context { mut told, named, orphans, scripts, .. } = context;
     told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
     // Each use of an anchor repeats the mistakes of what it names.
     told.dedup();
-    Resolved { rules, orphans, named, told }
+    Resolved { rules, orphans, named, scripts, told }
 }
 
 fn top(context: &mut Context<'_>) -> Vec<Rule> {
