@@ -14,11 +14,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub mod catalog;
 mod chat;
 mod check;
+pub mod control;
 mod dev;
 mod output;
 mod serve;
 mod settings;
 mod simulate;
+mod status;
 
 use crate::report::{Level, log::Format};
 
@@ -28,8 +30,12 @@ mod exit {
     pub(super) const MISTAKE: u8 = 1;
     /// Bad usage: arguments or settings.
     pub(super) const USAGE: u8 = 2;
+    /// What the command needs to talk to is not there or does not answer (`EX_UNAVAILABLE`).
+    pub(super) const UNAVAILABLE: u8 = 69;
     /// A file or socket that cannot be used (`EX_IOERR`).
     pub(super) const IO: u8 = 74;
+    /// What the command needs to talk to is for other users (`EX_NOPERM`).
+    pub(super) const DENIED: u8 = 77;
 }
 
 #[derive(Parser)]
@@ -60,6 +66,10 @@ enum Command {
     Dev(Dev),
     /// Run the simulated daemon alone
     Simulate(Simulate),
+    /// Show what a running host does: its rules, streams and last reload
+    Status(Status),
+    /// Have a running host load its rules again
+    Reload(Reload),
 }
 
 #[derive(Args)]
@@ -80,6 +90,8 @@ struct Run {
     /// Seconds that running handlers get to finish when the host stops
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Options")]
     grace: Duration,
+    #[command(flatten)]
+    control: ControlSocket,
 }
 
 #[derive(Args)]
@@ -110,6 +122,40 @@ struct Simulate {
     /// An administrator's key
     #[arg(long, value_name = "KEY")]
     admin_key: Option<String>,
+}
+
+#[derive(Args)]
+struct Status {
+    /// Print one JSON object with all that is known
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    control: ControlSocket,
+}
+
+#[derive(Args)]
+struct Reload {
+    /// Wait for the outcome; exit 1 where the rules are rejected
+    #[arg(long)]
+    wait: bool,
+    /// How the outcome is printed: for people, or one JSON object on standard output
+    #[arg(long, default_value = "human")]
+    format: Form,
+    #[command(flatten)]
+    control: ControlSocket,
+}
+
+#[derive(Args)]
+struct ControlSocket {
+    /// The host's control socket [env: OLVID_RULES_CONTROL_SOCKET] [default: in the runtime directory]
+    #[arg(long = "control-socket", value_name = "PATH", help_heading = "Options")]
+    path: Option<PathBuf>,
+}
+
+impl ControlSocket {
+    fn surroundings(&self) -> control::Surroundings {
+        control::Surroundings::of_process(self.path.as_deref())
+    }
 }
 
 /// Where the daemon is and who we are. Each has a variable of the published client, also read from a `.env` file found
@@ -194,6 +240,8 @@ pub fn run() -> ExitCode {
         Command::Catalog { name } => catalog::run(name.as_deref()),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Status(arguments) => status::show(&arguments),
+        Command::Reload(arguments) => status::reload(&arguments),
     };
     code.err().map_or(ExitCode::SUCCESS, ExitCode::from)
 }

@@ -55,6 +55,9 @@ const NAMES: &[(&str, &[&str])] = &[
     ("lua/sandbox", &["type"]),
     ("lua/host", &["value"]),
     ("cli", &["identity"]),
+    // A command of the program, and what it asks a running host for.
+    ("cli/control", &["status"]),
+    ("cli/status", &["status"]),
     ("cli/catalog", &["value"]),
     ("simulator", &["admin", "identities", "count"]),
     ("simulator/direct", &["name", "size"]),
