@@ -157,7 +157,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let rules = folder.path().join("rules");
         fs::create_dir(&rules).unwrap();
-        for (name, content) in [("good.yaml", TEXT.as_bytes()), ("bom.yaml", b"\xef\xbb\xbfrules: []"), ("bad.yaml", b"\xff")] {
+        for (name, content) in
+            [("good.yaml", TEXT.as_bytes()), ("bom.yaml", b"\xef\xbb\xbfrules: []"), ("bad.yaml", b"\xff")]
+        {
             fs::write(rules.join(name), content).unwrap();
         }
         let limit = usize::try_from(MAX_SCRIPT_BYTES).unwrap();
