@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 mod feed;
+pub mod watch;
 
 use feed::Feed;
 

@@ -29,6 +29,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("prost_reflect", &["schema/catalog", "simulator"]),
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
+    ("notify", &["engine/watch"]),
 ];
 
 /// Modules that know neither runtime nor clock nor environment.

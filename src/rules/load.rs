@@ -30,13 +30,20 @@ pub(super) fn texts(paths: &[PathBuf], inputs: &Inputs, diagnostics: &mut Vec<Di
             Ok(found) if found.is_dir() => directory(path, &mut files, inputs, diagnostics),
             Ok(_) => files.push(path.clone()),
             Err(error) => {
-                inputs.add(path, Fingerprint::Missing);
+                inputs.add(path, Fingerprint::failed(&error));
                 diagnostics.push(unreadable(path, &error));
             }
         }
     }
     let mut seen = HashSet::new();
-    files.retain(|path| fs::canonicalize(path).is_ok_and(|real| seen.insert(real)) || !path.exists());
+    files.retain(|path| {
+        let kept = fs::canonicalize(path).is_ok_and(|real| seen.insert(real)) || !path.exists();
+        if !kept {
+            // What is the same file today may be another tomorrow.
+            inputs.add(path, Fingerprint::at(path, MAX_BYTES as u64));
+        }
+        kept
+    });
     files.into_iter().filter_map(|path| read(path, inputs, diagnostics)).collect()
 }
 
@@ -52,7 +59,7 @@ fn directory(path: &Path, files: &mut Vec<PathBuf>, inputs: &Inputs, diagnostics
     let mut found = match names(path) {
         Ok(found) => found,
         Err(error) => {
-            inputs.add(path, Fingerprint::Unreadable);
+            inputs.add(path, Fingerprint::failed(&error));
             return diagnostics.push(unreadable(path, &error));
         }
     };
@@ -66,7 +73,7 @@ fn directory(path: &Path, files: &mut Vec<PathBuf>, inputs: &Inputs, diagnostics
 }
 
 /// Whether a file of a directory is meant: neither hidden, nor a test, nor what an editor leaves behind.
-fn is_rule_file(path: &Path) -> bool {
+pub(super) fn is_rule_file(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
     let named = stem.is_some_and(|stem| !stem.is_empty() && stem.strip_suffix(".test").is_none());
@@ -75,11 +82,10 @@ fn is_rule_file(path: &Path) -> bool {
 
 fn read(path: PathBuf, inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Option<Text> {
     let name = shown(&path);
-    let bytes = match regular(&path).and_then(|file| limited(file, MAX_BYTES)) {
+    let bytes = match regular(&path).and_then(|file| limited(file, MAX_BYTES as u64)) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let gone = error.kind() == io::ErrorKind::NotFound;
-            inputs.add(&path, if gone { Fingerprint::Missing } else { Fingerprint::Unreadable });
+            inputs.add(&path, Fingerprint::failed(&error));
             diagnostics.push(unreadable(&path, &error));
             return None;
         }
@@ -119,7 +125,7 @@ fn not_utf8(name: String, bytes: &[u8]) -> Diagnostic {
 }
 
 /// Opens a file only where reading it comes to an end: not a pipe, which would wait for a writer, nor a device.
-fn regular(path: &Path) -> io::Result<File> {
+pub(super) fn regular(path: &Path) -> io::Result<File> {
     let irregular = |found: &Metadata| !found.is_file();
     if irregular(&fs::metadata(path)?) {
         return Err(io::Error::other("it is not a regular file"));
@@ -132,9 +138,9 @@ fn regular(path: &Path) -> io::Result<File> {
 }
 
 /// Reads one byte more than the limit at most, whatever size the file says it has.
-fn limited(file: File, limit: usize) -> io::Result<Vec<u8>> {
+pub(super) fn limited(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

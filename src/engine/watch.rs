@@ -1,0 +1,207 @@
+//! Whether what was loaded has really changed.
+//!
+//! Events of the file system are only reasons to look: what a look finds is compared with what the caller holds, by
+//! content. A change counts once it is at rest: nothing happened for a while, nobody has a file open who was seen to
+//! write to it, and two looks found the same. Loading again is the caller's.
+
+mod ears;
+mod eyes;
+mod ground;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    select,
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep_until},
+};
+
+use ears::Ears;
+use eyes::Eyes;
+
+use crate::{
+    report::Reporter,
+    rules::inputs::{self, Fingerprint},
+};
+
+/// How long nothing happens before the first look: editors and version control write several files, one after another.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Between the first look and the one that confirms it. With [`QUIET`], a save is told after 200 ms.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two looks at a change that no event announced: nothing says whether somebody is still writing.
+const UNANNOUNCED_PAUSE: Duration = Duration::from_secs(1);
+
+/// A busy directory puts off the first look no longer than this.
+const LONGEST_UNQUIET: Duration = Duration::from_secs(2);
+
+/// A file that is kept open, or is never the same twice, holds up the others no longer than this.
+const LONGEST_UNREST: Duration = Duration::from_secs(10);
+
+/// Network and overlay file systems tell no events, and watches can be lost: a look that needs no reason.
+const NET: Duration = Duration::from_secs(30);
+
+/// The same while something cannot be watched. A look reads every file, which is quick for rules and scripts.
+const POLL: Duration = Duration::from_secs(5);
+
+type Held = BTreeMap<PathBuf, Fingerprint>;
+
+/// Watches what was loaded. It looks on the runtime's blocking threads, once at a time; dropping it ends everything.
+pub struct Watch {
+    shared: Arc<Shared>,
+    /// The look that is under way.
+    look: Option<JoinHandle<Look>>,
+    /// Since when there is a reason to look that no look has answered.
+    due: Option<Instant>,
+    /// The last look, where it found a change.
+    before: Option<Look>,
+    /// When to look without a reason.
+    next: Instant,
+}
+
+/// What looks work on, off the runtime's thread.
+struct Shared {
+    held: Mutex<Arc<Held>>,
+    eyes: Mutex<Eyes>,
+    ears: Arc<Ears>,
+}
+
+/// What was found, once.
+struct Look {
+    ended: Instant,
+    found: Held,
+    /// Whether it differs from what is held.
+    differs: bool,
+    /// Whether events announced it.
+    announced: bool,
+    /// Whether something is not watched, so that events cannot be relied on.
+    blind: bool,
+}
+
+impl Watch {
+    /// Watches nothing yet. The reporter is told, once, when the system's limits leave only looking now and then.
+    pub fn new(reporter: Reporter) -> Self {
+        let shared = Shared { held: Mutex::default(), eyes: Mutex::new(Eyes::new(reporter)), ears: Arc::default() };
+        Self { shared: Arc::new(shared), look: None, due: None, before: None, next: Instant::now() + NET }
+    }
+
+    /// Watches these paths from now on, which held this when they were read. A change since the reading is seen.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn set(&mut self, held: BTreeMap<PathBuf, Fingerprint>) {
+        *lock(&self.shared.held) = Arc::new(held);
+        self.before = None;
+        self.due = Some(Instant::now());
+        self.look = Some(start(&self.shared));
+    }
+
+    /// Resolves once the content of the paths differs from what is held and has come to rest; again and again, until
+    /// [`set`](Self::set) says what is held then. A call that is dropped loses nothing.
+    pub async fn changed(&mut self) {
+        loop {
+            if self.look.is_none() {
+                self.reason().await;
+                self.rest().await;
+            }
+            let look = self.look().await;
+            if self.is_settled(look) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is a reason to look.
+    async fn reason(&mut self) {
+        while self.due.is_none() {
+            self.due = self.shared.ears.first();
+            if self.due.is_some() {
+                return;
+            }
+            select! {
+                () = self.shared.ears.rung() => {}
+                () = sleep_until(self.next) => self.due = Some(Instant::now()),
+            }
+        }
+    }
+
+    /// Waits until nothing moves any more.
+    async fn rest(&self) {
+        loop {
+            let now = Instant::now();
+            let rest = self.rest_at(now);
+            if rest <= now {
+                return;
+            }
+            select! {
+                () = self.shared.ears.rung() => {}
+                () = sleep_until(rest) => {}
+            }
+        }
+    }
+
+    /// When to look, should nothing else happen before.
+    fn rest_at(&self, now: Instant) -> Instant {
+        let (due, ears) = (self.due.unwrap_or(now), &self.shared.ears);
+        let quiet = ears.last().map_or(due, |last| (last + QUIET).min(due + LONGEST_UNQUIET));
+        let paused = self.before.as_ref().map_or(due, |before| {
+            let announced = before.announced || ears.first().is_some();
+            before.ended + if announced { PAUSE } else { UNANNOUNCED_PAUSE }
+        });
+        let closed = if ears.is_written_to(now) { due + LONGEST_UNREST } else { due };
+        quiet.max(paused).max(closed)
+    }
+
+    /// Looks, or waits for the look that is under way; none when it could not be done.
+    async fn look(&mut self) -> Option<Look> {
+        let done = self.look.get_or_insert_with(|| start(&self.shared)).await;
+        self.look = None;
+        done.ok()
+    }
+
+    /// Whether this look confirms a change that is at rest.
+    fn is_settled(&mut self, look: Option<Look>) -> bool {
+        let now = Instant::now();
+        self.next = now + if look.as_ref().is_some_and(|look| !look.blind) { NET } else { POLL };
+        let before = self.before.take();
+        let Some(mut look) = look.filter(|look| look.differs) else {
+            self.due = None;
+            return false;
+        };
+        let due = *self.due.get_or_insert(look.ended);
+        let is_same = before.as_ref().is_some_and(|before| before.found == look.found);
+        look.announced |= before.is_some_and(|before| before.announced);
+        self.before = Some(look);
+        (is_same && !self.shared.ears.is_written_to(now)) || now >= due + LONGEST_UNREST
+    }
+}
+
+fn start(shared: &Arc<Shared>) -> JoinHandle<Look> {
+    let shared = Arc::clone(shared);
+    spawn_blocking(move || shared.look())
+}
+
+impl Shared {
+    /// Sees to it that later changes are heard of, and only then reads.
+    fn look(&self) -> Look {
+        let mut eyes = lock(&self.eyes);
+        let held = Arc::clone(&lock(&self.held));
+        let announced = self.ears.begin();
+        let blind = !eyes.open(&held, &self.ears);
+        let found = inputs::now(held.keys());
+        let differs = held.iter().any(|(path, was)| found.get(path) != Some(was));
+        Look { ended: Instant::now(), found, differs, announced, blind }
+    }
+}
+
+/// Locks; what a panic left is whole, as every change under these locks is one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

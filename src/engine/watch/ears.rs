@@ -1,0 +1,242 @@
+//! What the file system says: when something last happened, and which files are being written to.
+//!
+//! Nothing is queued: events are folded into a few values on notify's thread, so that a storm of them costs no memory and
+//! never waits for anyone.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use notify::{
+    Event, EventKind,
+    event::{AccessKind, AccessMode, ModifyKind},
+};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{LONGEST_UNREST, ground::Ground, lock};
+
+/// Files that are remembered as being written to: more than anyone saves at once. Of further ones nothing is known.
+const MOST_WRITTEN: usize = 1024;
+
+#[derive(Default)]
+pub(super) struct Ears {
+    heard: Mutex<Heard>,
+    bell: Notify,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// The first event since the last look began.
+    first: Option<Instant>,
+    last: Option<Instant>,
+    /// Files that were written to and not closed, by the time of the first writing.
+    written: BTreeMap<PathBuf, Instant>,
+    /// What is listened to.
+    ground: Ground,
+    /// Whether watches may have been lost.
+    is_shaken: bool,
+}
+
+/// What an event says of its files.
+enum News {
+    Written,
+    Closed,
+    Moved,
+    Other,
+}
+
+impl Ears {
+    /// Takes in what notify tells; on its thread.
+    pub(super) fn hear(&self, event: notify::Result<Event>) {
+        let (news, paths) = match event {
+            Ok(event) if event.need_rescan() => return self.overflow(),
+            Ok(Event { kind: EventKind::Access(kind), .. }) if kind != AccessKind::Close(AccessMode::Write) => return,
+            Ok(event) => (news(&event), event.paths),
+            Err(_) => return self.overflow(),
+        };
+        let mut heard = lock(&self.heard);
+        let was_written = !heard.written.is_empty();
+        for path in paths {
+            heard.take_in(&news, path);
+        }
+        let is_over = was_written && heard.written.is_empty();
+        if heard.touch() || is_over {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Events were lost: closings and removals may be among them.
+    fn overflow(&self) {
+        let mut heard = lock(&self.heard);
+        heard.written.clear();
+        heard.is_shaken = true;
+        heard.touch();
+        self.bell.notify_one();
+    }
+
+    /// Resolves when something began to happen, or the last file that was written to is closed.
+    pub(super) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// A look begins: what was heard is answered by it. Returns whether anything was.
+    pub(super) fn begin(&self) -> bool {
+        lock(&self.heard).first.take().is_some()
+    }
+
+    /// The first event since the last look began.
+    pub(super) fn first(&self) -> Option<Instant> {
+        lock(&self.heard).first
+    }
+
+    /// The last event of all.
+    pub(super) fn last(&self) -> Option<Instant> {
+        lock(&self.heard).last
+    }
+
+    /// Whether a file that is read is open with somebody who wrote to it; one that stays open no longer counts.
+    pub(super) fn is_written_to(&self, now: Instant) -> bool {
+        lock(&self.heard).written.values().any(|since| now < *since + LONGEST_UNREST)
+    }
+
+    /// Listens for this from now on.
+    pub(super) fn listen(&self, ground: Ground) {
+        let mut heard = lock(&self.heard);
+        heard.written.retain(|path, _| ground.means(path));
+        heard.ground = ground;
+    }
+
+    /// Whether watches may have been lost since the last call.
+    pub(super) fn was_shaken(&self) -> bool {
+        std::mem::take(&mut lock(&self.heard).is_shaken)
+    }
+}
+
+impl Heard {
+    fn take_in(&mut self, news: &News, path: PathBuf) {
+        match news {
+            News::Written => {
+                if self.written.len() < MOST_WRITTEN && self.ground.means(&path) {
+                    self.written.entry(path).or_insert_with(Instant::now);
+                }
+            }
+            News::Closed => drop(self.written.remove(&path)),
+            News::Moved => {
+                self.written.remove(&path);
+                self.is_shaken |= self.ground.directories.values().any(|directory| *directory == path);
+            }
+            News::Other => {}
+        }
+    }
+
+    /// Something happened; returns whether it is the first since the last look began.
+    fn touch(&mut self) -> bool {
+        let now = Instant::now();
+        self.last = Some(now);
+        self.first.replace(self.first.unwrap_or(now)).is_none()
+    }
+}
+
+fn news(event: &Event) -> News {
+    match event.kind {
+        EventKind::Modify(ModifyKind::Data(_)) => News::Written,
+        // One that is made by being opened is empty and will be closed; a link is neither.
+        EventKind::Create(_) if event.paths.iter().all(|path| is_empty(path)) => News::Written,
+        EventKind::Access(_) => News::Closed,
+        EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => News::Moved,
+        _ => News::Other,
+    }
+}
+
+fn is_empty(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind, RenameMode};
+
+    use super::*;
+
+    const WRITE: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    const CLOSE: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
+    fn event(kind: EventKind, path: &Path) -> notify::Result<Event> {
+        Ok(Event::new(kind).add_path(path.to_owned()))
+    }
+
+    /// Ears that listen for `a.yaml` in a directory, and both paths.
+    fn ears() -> (Ears, tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().canonicalize().unwrap().join("a.yaml");
+        fs::write(&file, "").unwrap();
+        let ears = Ears::default();
+        ears.listen(Ground::of([&file]));
+        (ears, folder, file)
+    }
+
+    #[test]
+    fn a_file_is_written_to_until_it_is_closed_or_gone() {
+        let (ears, _folder, file) = ears();
+        let ends = [
+            CLOSE,
+            EventKind::Remove(RemoveKind::File),
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)),
+            EventKind::Modify(ModifyKind::Name(RenameMode::To)),
+        ];
+        for begin in [WRITE, EventKind::Create(CreateKind::File)] {
+            for end in ends {
+                ears.hear(event(begin, &file));
+                assert!(ears.is_written_to(Instant::now()), "{begin:?}");
+                ears.hear(event(EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), &file));
+                assert!(ears.is_written_to(Instant::now()), "{begin:?}");
+                ears.hear(event(end, &file));
+                assert!(!ears.is_written_to(Instant::now()), "{begin:?} {end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_or_stays_open_holds_up_nothing() {
+        let (ears, folder, file) = ears();
+        ears.hear(event(WRITE, &folder.path().join("host.log")));
+        assert!(!ears.is_written_to(Instant::now()));
+        ears.hear(event(WRITE, &file));
+        assert!(!ears.is_written_to(Instant::now() + LONGEST_UNREST));
+        ears.listen(Ground::default());
+        assert!(!ears.is_written_to(Instant::now()));
+    }
+
+    #[test]
+    fn a_look_answers_what_was_heard_before_it() {
+        let (ears, _folder, file) = ears();
+        assert!(!ears.begin());
+        ears.hear(event(EventKind::Access(AccessKind::Open(AccessMode::Any)), &file));
+        assert!(ears.first().is_none() && ears.last().is_none());
+        ears.hear(event(WRITE, &file));
+        let first = ears.first().unwrap();
+        ears.hear(event(CLOSE, &file));
+        assert_eq!(ears.first().unwrap(), first);
+        assert!(ears.begin() && !ears.begin());
+        assert!(ears.last().unwrap() >= first);
+    }
+
+    #[test]
+    fn lost_events_and_moved_directories_shake_the_watches() {
+        let (ears, folder, file) = ears();
+        assert!(!ears.was_shaken());
+        ears.hear(event(EventKind::Remove(RemoveKind::File), &file));
+        assert!(!ears.was_shaken());
+        ears.hear(event(EventKind::Remove(RemoveKind::Folder), &folder.path().canonicalize().unwrap()));
+        assert!(ears.was_shaken() && !ears.was_shaken());
+        ears.begin();
+        ears.hear(event(WRITE, &file));
+        ears.hear(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+        assert!(ears.was_shaken() && ears.begin() && !ears.is_written_to(Instant::now()));
+        ears.hear(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
+        assert!(ears.was_shaken() && ears.begin());
+    }
+}
