@@ -26,7 +26,7 @@ use feed::Feed;
 use crate::{
     daemon::Daemon,
     diagnostic::Diagnostic,
-    lua::{Counters, RuleQueue, Script, ScriptSpec},
+    lua::{Counters, Prepared, RuleQueue, Script, ScriptSpec},
     report::{Event, Origin, Reporter},
     rules::{Rule, RuleSet},
 };
@@ -50,12 +50,12 @@ impl Engine {
         let counters = Arc::<Counters>::default();
         let specs = ScriptSpec::group(rules);
         let named: Vec<Vec<Arc<Rule>>> = specs.iter().map(|spec| spec.rules.clone()).collect();
-        let start = |spec| Script::start(spec, Some(daemon.clone()), reporter.clone(), Arc::clone(&counters));
+        let start = |spec| Prepared::load(spec, Some(daemon.clone()), reporter.clone(), Arc::clone(&counters));
         let started = join_all(specs.into_iter().map(start)).await;
         let (mut scripts, mut mistakes) = (Vec::new(), Vec::new());
         for result in started {
             match result {
-                Ok(script) => scripts.push(script),
+                Ok(script) => scripts.push(script.start()),
                 Err(found) => mistakes.extend(found),
             }
         }
@@ -65,8 +65,13 @@ impl Engine {
             }
             return Err(mistakes);
         }
-        let routes = named.iter().zip(&scripts).flat_map(|(rules, script)| rules.iter().zip(&script.queues));
-        let feeds = plan(routes);
+        let mut routes: Vec<(Arc<Rule>, RuleQueue)> = Vec::new();
+        for (rules, script) in named.iter().zip(&scripts) {
+            let lanes: Vec<_> = rules.iter().map(|rule| (Arc::clone(rule), RuleQueue::new())).collect();
+            script.attach(&lanes);
+            routes.extend(lanes);
+        }
+        let feeds = plan(routes.iter().map(|(rule, queue)| (rule, queue)));
         reporter.emit(&Event::Started {
             rules: named.iter().map(Vec::len).sum(),
             scripts: scripts.len(),

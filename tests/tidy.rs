@@ -51,7 +51,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("diagnostic", &["message"]),
     // `order: discussion` is a value of the rule key; which field that is follows by reflection.
     ("rules/keys", &["discussion"]),
-    ("lua/worker", &["discussion"]),
+    ("lua/queue", &["discussion"]),
     // Words of Lua and of Rust's own: the function `type`, the key of a field that is no table, words of options.
     ("lua/sandbox", &["type"]),
     ("lua/host", &["value"]),

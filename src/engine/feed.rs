@@ -236,7 +236,7 @@ impl Feed {
         counters.queued.fetch_add(frames * self.queues.len() as u64, Ordering::AcqRel);
         counters.received.fetch_add(frames, Ordering::AcqRel);
         for queue in &self.queues {
-            queue.push(batch).await;
+            queue.push(batch, false).await;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The files a script may touch: its modules, and what it reads and saves below its own directory.
 //!
 //! The directory is the root of every path. A path that leaves it, by name or through a link, is refused; a received file
-//! name is reduced to one harmless component, and nothing that exists is overwritten.
+//! name is reduced to one harmless component, and nothing that exists is overwritten. Links are followed at each use: what
+//! a mounted directory's lead to changes while a script runs. Modules that are looked for are recorded.
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,8 +12,11 @@ use std::{
 
 use mlua::{Function, Lua, chunk::ChunkMode};
 
-/// The largest module, in bytes.
-const LARGEST_MODULE: u64 = 1024 * 1024;
+use super::load;
+use crate::rules::{
+    MAX_SCRIPT_BYTES,
+    inputs::{Fingerprint, Inputs},
+};
 
 /// The longest file name that every common file system takes, in bytes.
 const LONGEST_NAME: usize = 255;
@@ -22,15 +26,16 @@ const MOST_NAMES: usize = 10_000;
 
 /// A script's directory.
 pub(super) struct Files {
-    /// Canonical.
+    /// With links in it.
     root: PathBuf,
     /// The root as the user wrote it, for display.
     shown: String,
+    inputs: Inputs,
 }
 
 impl Files {
-    pub(super) fn new(root: &Path, shown: String) -> io::Result<Self> {
-        Ok(Self { root: root.canonicalize()?, shown })
+    pub(super) fn new(root: PathBuf, shown: String, inputs: Inputs) -> Self {
+        Self { root, shown, inputs }
     }
 
     /// Compiles a module: `lib.util` is `lib/util.lua` or `lib/util/init.lua` below the script's directory.
@@ -42,18 +47,29 @@ impl Files {
         }
         let below = name.replace('.', "/");
         let candidates = [format!("{below}.lua"), format!("{below}/init.lua")];
-        let found = candidates.iter().find(|candidate| self.root.join(candidate).exists());
-        let Some(found) = found else {
+        let there = |candidate: &&String| {
+            let path = self.root.join(candidate);
+            let there = path.exists();
+            if !there {
+                self.inputs.add(path, Fingerprint::Missing);
+            }
+            there
+        };
+        let Some(found) = candidates.iter().find(there) else {
             return Err(format!(
                 "there is no module `{name}`: neither {} nor {} exists",
                 self.display(&candidates[0]),
                 self.display(&candidates[1])
             ));
         };
-        let path = self.inside(found)?;
-        let text = read_text(&path)?;
+        let known_as = self.root.join(found);
+        let path = self.inside(found).inspect_err(|_| {
+            self.inputs.add(&known_as, Fingerprint::at(&known_as, MAX_SCRIPT_BYTES));
+        })?;
+        let text = load::read_text(&path, &known_as, &self.inputs)
+            .map_err(|cause| format!("cannot read `{}`: {cause}", self.display(found)))?;
         let chunk = lua.load(text).set_name(format!("@{}", self.display(found))).set_mode(ChunkMode::Text);
-        chunk.into_function().map_err(|error| super::load::syntax_message(&error))
+        chunk.into_function().map_err(|error| load::syntax_message(&error))
     }
 
     /// Reads a file below the script's directory.
@@ -68,11 +84,12 @@ impl Files {
 
     /// Saves content under a name that some stranger chose, in a directory below the script's; returns the path.
     pub(super) fn save(&self, folder: &str, name: &str, content: &[u8]) -> Result<String, String> {
-        let wanted = self.root.join(relative(folder)?);
+        let root = self.real_root()?;
+        let wanted = root.join(relative(folder)?);
         // What exists of the way is checked before anything is made: a link out of the directory makes nothing outside.
-        let existing = wanted.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&self.root);
+        let existing = wanted.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&root);
         let existing = existing.canonicalize().map_err(|error| self.failed("save to", folder, &error))?;
-        if !existing.starts_with(&self.root) {
+        if !existing.starts_with(&root) {
             return Err(self.outside(folder));
         }
         fs::create_dir_all(&wanted).map_err(|error| self.failed("save to", folder, &error))?;
@@ -98,9 +115,13 @@ impl Files {
 
     /// Resolves a path that must exist and stay below the root, links followed.
     fn inside(&self, path: &str) -> Result<PathBuf, String> {
-        let joined = self.root.join(relative(path)?);
-        let real = joined.canonicalize().map_err(|error| self.failed("read", path, &error))?;
-        if real.starts_with(&self.root) { Ok(real) } else { Err(self.outside(path)) }
+        let root = self.real_root()?;
+        let real = root.join(relative(path)?).canonicalize().map_err(|error| self.failed("read", path, &error))?;
+        if real.starts_with(&root) { Ok(real) } else { Err(self.outside(path)) }
+    }
+
+    fn real_root(&self) -> Result<PathBuf, String> {
+        self.root.canonicalize().map_err(|error| format!("cannot use `{}`: {error}", self.shown))
     }
 
     fn outside(&self, path: &str) -> String {
@@ -123,15 +144,6 @@ fn relative(path: &str) -> Result<&Path, String> {
         return Ok(plain);
     }
     Err(format!("`{}` is refused: a path is relative to the script's directory and has no `..`", path.escape_debug()))
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let failed = |error: io::Error| format!("cannot read `{}`: {error}", path.display());
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() || metadata.len() > LARGEST_MODULE {
-        return Err(format!("`{}` is not a file of at most 1 MiB", path.display()));
-    }
-    fs::read_to_string(path).map_err(failed)
 }
 
 /// One component of a path made of whatever a stranger called a file: no separators, no control or invisible characters,
@@ -185,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).unwrap();
-        let files = Files::new(folder.path(), "scripts".to_owned()).unwrap();
+        let files = Files::new(folder.path().to_path_buf(), "scripts".to_owned(), Inputs::default());
         assert_eq!(files.save("in/deep", "../a.txt", b"1").unwrap(), "in/deep/a.txt");
         assert_eq!(files.save("in/deep", "a.txt", b"2").unwrap(), "in/deep/a-1.txt");
         assert_eq!(files.read("in/deep/a.txt").unwrap(), b"1");

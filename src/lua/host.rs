@@ -45,7 +45,7 @@ pub(super) struct Host {
     pub(super) reporter: Reporter,
     /// Whether commands of administration exist here.
     pub(super) admin: bool,
-    /// Rule and subscription of the run that is being resumed; none while the script loads.
+    /// Rule and subscription of the run that is being resumed; none while the script loads, saves or restores.
     pub(super) current: RefCell<Option<(Arc<str>, Arc<str>)>>,
     pending: RefCell<HashMap<u64, Pending>>,
     next_ticket: Cell<u64>,
@@ -143,7 +143,9 @@ impl Host {
     fn begin(&self, index: usize, arguments: Value, can_wait: bool) -> Result<u64, String> {
         let command = &Catalog::embedded().commands()[index];
         if self.current.borrow().is_none() {
-            return Err("commands are for handlers; this script is still being loaded".to_owned());
+            return Err(
+                "commands are for handlers: nothing can wait while a script is loaded, saves or restores".to_owned()
+            );
         }
         if !can_wait {
             return Err(NO_WAITING.to_owned());
@@ -309,7 +311,7 @@ fn sleep(host: &Host, seconds: &Value, can_wait: bool) -> Result<u64, String> {
         return Err(format!("sleep: {seconds} s is not between 0 and {LONGEST_SLEEP}"));
     }
     if host.current.borrow().is_none() {
-        return Err("sleep is for handlers; this script is still being loaded".to_owned());
+        return Err("sleep is for handlers: nothing can wait while a script is loaded, saves or restores".to_owned());
     }
     if !can_wait {
         return Err(format!("sleep: {NO_WAITING}"));

@@ -76,7 +76,8 @@ fn table_to_json(converter: &Converter, table: &Table, depth: usize, budget: &mu
     Ok(Json::Array(items.collect::<mlua::Result<_>>()?))
 }
 
-fn from_json(lua: &Lua, converter: &Converter, json: &Json) -> mlua::Result<Value> {
+/// Makes a value of JSON.
+pub(super) fn from_json(lua: &Lua, converter: &Converter, json: &Json) -> mlua::Result<Value> {
     Ok(match json {
         Json::Null => Value::NULL,
         Json::Bool(truth) => Value::Boolean(*truth),

@@ -1,19 +1,23 @@
 //! A script from its text to the functions that its rules name, or the mistakes that keep it from running.
 
-use std::{fs, path::Path, rc::Rc, sync::Arc};
+use std::{fs, io, path::Path, rc::Rc, sync::Arc};
 
 use mlua::{Function, Lua, Table, Value, chunk::ChunkMode};
 
 use super::{
-    ScriptSpec, Text,
     files::Files,
     host::{self, Host},
+    patience::End,
     sandbox,
+    spec::{ScriptSpec, Text},
 };
 use crate::{
     diagnostic::{Diagnostic, Place, Source},
     report::Reporter,
-    rules::MAX_SCRIPT_BYTES,
+    rules::{
+        Handler, MAX_SCRIPT_BYTES, Rule,
+        inputs::{Fingerprint, Inputs},
+    },
     schema::names,
 };
 
@@ -28,31 +32,39 @@ pub(super) struct Loaded {
     pub(super) drive: Function,
     /// The mark of a coroutine that waits.
     pub(super) pending: Table,
-    /// The handlers, in the order of the script's rules.
-    pub(super) handlers: Vec<Function>,
+    /// What the script returned; nothing for a handler in a rule file.
+    pub(super) value: Value,
+    /// The text that mistakes point into.
+    source: Arc<Source>,
 }
 
-/// Loads a script on the calling thread, which is then the VM's.
-pub(super) fn load(spec: &ScriptSpec, reporter: &Reporter, admin: bool) -> Result<Loaded, Vec<Diagnostic>> {
-    let (source, first_line, place) = read(spec)?;
-    let files = Files::new(&spec.root, spec.shown_root.clone());
-    let files = files.map_err(|error| vec![unreadable(&spec.name, &error.to_string(), place.as_ref())])?;
+/// Loads a script on the calling thread, which is then the VM's, until it is there or nobody waits for it.
+pub(super) fn load(spec: &ScriptSpec, reporter: &Reporter, admin: bool, end: End) -> Result<Loaded, Vec<Diagnostic>> {
+    let place = spec.place();
+    let source = read(spec, place)?;
+    let files = Files::new(spec.root.clone(), spec.shown_root.clone(), spec.inputs.clone());
     let broken = |error: mlua::Error| {
         let diagnostic = Diagnostic::error("script-failed", format!("the host could not be set up: {error}"));
-        vec![located(diagnostic, place.as_ref())]
+        vec![located(diagnostic, place)]
     };
     let lua = sandbox::new_vm().map_err(broken)?;
     let host = Host::new(&lua, Arc::clone(&spec.name), files, reporter.clone(), admin).map_err(broken)?;
     let (drive, pending) = set_up(&lua, &host).map_err(broken)?;
-    let mut loaded = Loaded { lua, host, drive, pending, handlers: Vec::new() };
-    let chunk = loaded.compile(spec, &source, first_line)?;
-    loaded.handlers = match &spec.text {
-        Text::Inline { .. } => vec![chunk; spec.rules.len()],
-        Text::File { .. } => {
-            let value = loaded.run(&chunk, &source, &spec.name)?;
-            handlers(spec, &value, &source)?
-        }
+    let mut loaded = Loaded { lua, host, drive, pending, value: Value::Nil, source };
+    let (text, first_line) = match &spec.text {
+        Text::File { .. } => (&loaded.source.text, 1),
+        Text::Inline { code, line, .. } => (code, *line),
     };
+    let chunk = loaded.compile(text, first_line).map_err(|error| {
+        let message = syntax_message(&error);
+        let (line, message) = split_line(&message).unwrap_or((first_line, &message));
+        vec![Diagnostic::error("lua-syntax", message).at(loaded.source.line(line))]
+    })?;
+    if matches!(spec.text, Text::File { .. }) {
+        let name = loaded.lua.create_string(&*spec.name).map_err(broken)?;
+        loaded.value = loaded.run(&chunk, Value::String(name), end, "script-failed", "is loaded")?;
+        check_handlers(spec, &loaded.value, &loaded.source)?;
+    }
     Ok(loaded)
 }
 
@@ -80,32 +92,39 @@ fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<(Function, Table)> {
 }
 
 impl Loaded {
-    fn compile(&self, spec: &ScriptSpec, source: &Arc<Source>, first_line: usize) -> Result<Function, Vec<Diagnostic>> {
-        let text = match &spec.text {
-            Text::File { .. } => source.text.as_str(),
-            Text::Inline { code, .. } => code,
-        };
-        // A script may begin with `#!`, as the stock interpreter allows.
-        let text = if text.starts_with('#') { format!("--{text}") } else { text.to_owned() };
-        let padded = "\n".repeat(first_line - 1) + &text;
-        let chunk = self.lua.load(padded).set_name(format!("@{}", spec.name)).set_mode(ChunkMode::Text);
-        chunk.into_function().map_err(|error| {
-            let message = syntax_message(&error);
-            let (line, message) = split_line(&message).unwrap_or((first_line, &message));
-            vec![Diagnostic::error("lua-syntax", message).at(source.line(line))]
-        })
+    /// Finds the function that handles a rule's notifications.
+    pub(super) fn handler(&self, rule: &Rule) -> Result<Function, String> {
+        match &rule.handler {
+            Handler::Script { function, .. } => handler(&self.value, function.as_deref())
+                .map_err(|(message, help)| format!("`{}` {message}; {help}", self.host.script)),
+            // Compiled for each rule it is given for: the line that it stands in may be another one now.
+            Handler::Inline { code, line, .. } => self.compile(code, *line).map_err(|error| syntax_message(&error)),
+        }
     }
 
-    /// Runs a script's main chunk.
-    fn run(&self, chunk: &Function, source: &Arc<Source>, name: &str) -> Result<Value, Vec<Diagnostic>> {
+    fn compile(&self, text: &str, first_line: usize) -> mlua::Result<Function> {
+        // A script may begin with `#!`, as the stock interpreter allows.
+        let comment = if text.starts_with('#') { "--" } else { "" };
+        let padded = "\n".repeat(first_line - 1) + comment + text;
+        self.lua.load(padded).set_name(format!("@{}", self.host.script)).set_mode(ChunkMode::Text).into_function()
+    }
+
+    /// Calls a function of the script's at a stretch, on nobody's behalf; `when` says what an error interrupts.
+    pub(super) fn run(
+        &self,
+        function: &Function,
+        argument: Value,
+        end: End,
+        code: &'static str,
+        when: &str,
+    ) -> Result<Value, Vec<Diagnostic>> {
         let failed = |message: &str, line: usize| {
-            vec![
-                Diagnostic::error("script-failed", format!("the script fails while it is loaded: {message}"))
-                    .at(source.line(line)),
-            ]
+            let message = format!("the script fails while it {when}: {message}");
+            vec![Diagnostic::error(code, message).at(self.source.line(line))]
         };
         let protected = host::describer(&self.lua, &self.host).and_then(|handler| {
-            self.lua.globals().raw_get::<Function>("xpcall")?.call::<(bool, Value)>((chunk, handler, name))
+            let xpcall = self.lua.globals().raw_get::<Function>("xpcall")?;
+            end.guard(&self.lua, || xpcall.call::<(bool, Value)>((function, handler, argument)))
         });
         match protected {
             Ok((true, value)) => Ok(value),
@@ -113,7 +132,7 @@ impl Loaded {
                 let text = |key: &str| failure.raw_get::<String>(key).unwrap_or_default();
                 let (place, message) = (text("place"), text("message"));
                 match place.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?))) {
-                    Some((file, line)) if file == name => Err(failed(&message, line)),
+                    Some((file, line)) if file == &*self.host.script => Err(failed(&message, line)),
                     _ => Err(failed(&format!("{place}: {message}"), 1)),
                 }
             }
@@ -123,27 +142,39 @@ impl Loaded {
     }
 }
 
-/// Reads the text; with it the line that its first line has in its file, and where a rule names it.
-fn read(spec: &ScriptSpec) -> Result<(Arc<Source>, usize, Option<Place>), Vec<Diagnostic>> {
-    let place = spec.origins.first().map(|(place, _)| place.clone());
+/// Reads the text that mistakes of the script point into: its own, or the rule file's.
+fn read(spec: &ScriptSpec, place: Option<&Place>) -> Result<Arc<Source>, Vec<Diagnostic>> {
     match &spec.text {
-        Text::Inline { line, place, .. } => Ok((Arc::clone(&place.source), *line, Some(place.clone()))),
-        Text::File { path } => {
-            let text = read_script(path).map_err(|error| vec![unreadable(&spec.name, &error, place.as_ref())])?;
-            Ok((Source::new(&*spec.name, text), 1, place))
+        Text::Inline { place, .. } => Ok(Arc::clone(&place.source)),
+        Text::File { path, .. } => {
+            let text = read_text(path, path, &spec.inputs);
+            let text = text.map_err(|cause| {
+                let message = format!("cannot load `{}`: {cause}", spec.name);
+                vec![located(Diagnostic::error("script-unreadable", message), place)]
+            })?;
+            Ok(Source::new(&*spec.name, text))
         }
     }
 }
 
-fn read_script(path: &Path) -> Result<String, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    if metadata.len() > MAX_SCRIPT_BYTES {
-        return Err("it is larger than 1 MiB".to_owned());
-    }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+/// Reads Lua text and records what it was, under the path that led to it.
+pub(super) fn read_text(path: &Path, known_as: &Path, inputs: &Inputs) -> Result<String, String> {
+    let read = || -> io::Result<Vec<u8>> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        if metadata.len() > MAX_SCRIPT_BYTES {
+            return Err(io::Error::other("it is larger than 1 MiB"));
+        }
+        fs::read(path)
+    };
+    let bytes = read().map_err(|error| {
+        let gone = error.kind() == io::ErrorKind::NotFound;
+        inputs.add(known_as, if gone { Fingerprint::Missing } else { Fingerprint::at(path, MAX_SCRIPT_BYTES) });
+        error.to_string()
+    })?;
+    inputs.add(known_as, Fingerprint::of(&bytes));
     String::from_utf8(bytes).map_err(|error| {
         let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
         let line = good.matches('\n').count() + 1;
@@ -151,21 +182,17 @@ fn read_script(path: &Path) -> Result<String, String> {
     })
 }
 
-/// Finds each rule's function in what the script returned.
-fn handlers(spec: &ScriptSpec, value: &Value, source: &Arc<Source>) -> Result<Vec<Function>, Vec<Diagnostic>> {
-    let mut found = Vec::new();
+/// Finds each rule's function in what the script returned, or tells all that are missing.
+fn check_handlers(spec: &ScriptSpec, value: &Value, source: &Arc<Source>) -> Result<(), Vec<Diagnostic>> {
     let mut mistakes: Vec<Diagnostic> = Vec::new();
     for (place, name) in &spec.origins {
-        match handler(value, name.as_deref()) {
-            Ok(function) => found.push(function),
-            Err((message, help)) => {
-                let last = source.line(source.text.trim_end().lines().count().max(1));
-                let diagnostic = Diagnostic::error("no-handler", format!("`{}` {message}", spec.name));
-                mistakes.push(diagnostic.at(place.clone()).related(last, "the script ends here").help(help));
-            }
+        if let Err((message, help)) = handler(value, name.as_deref()) {
+            let last = source.line(source.text.trim_end().lines().count().max(1));
+            let diagnostic = Diagnostic::error("no-handler", format!("`{}` {message}", spec.name));
+            mistakes.push(diagnostic.at(place.clone()).related(last, "the script ends here").help(help));
         }
     }
-    if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
 }
 
 fn handler(value: &Value, name: Option<&str>) -> Result<Function, (String, String)> {
@@ -209,11 +236,7 @@ fn choices(table: &Table, wanted: Option<&str>) -> String {
     }
 }
 
-fn unreadable(name: &str, cause: &str, place: Option<&Place>) -> Diagnostic {
-    located(Diagnostic::error("script-unreadable", format!("cannot load `{name}`: {cause}")), place)
-}
-
-fn located(diagnostic: Diagnostic, place: Option<&Place>) -> Diagnostic {
+pub(super) fn located(diagnostic: Diagnostic, place: Option<&Place>) -> Diagnostic {
     match place {
         Some(place) => diagnostic.at(place.clone()),
         None => diagnostic,

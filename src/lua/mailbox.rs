@@ -1,8 +1,7 @@
-//! The queues between feeds and scripts: one mailbox a script, with credits for each rule.
+//! What a script's thread is told: one mailbox a script.
 //!
-//! A feed hands over all that is ready at once and the script's thread takes all that has arrived at once; a rule's
-//! credits bound what of it is queued or running, so a mailbox is bounded by the sum over its rules. A rule without
-//! credits makes its own feed wait, and with it, through flow control, the daemon; no other feed.
+//! Notifications are not in it: they wait in their rules' queues, and a queue tells the mailbox once that there is
+//! something to look at. So a mailbox holds at most two mails a rule besides what the control plane says.
 
 use std::{
     collections::VecDeque,
@@ -10,77 +9,73 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
+use serde_json::Value as Json;
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, oneshot},
     time::Instant,
 };
 
-/// Notifications of one rule that are queued or running: about one second of a busy group; when all are out, the feed
-/// waits.
-pub const CREDITS: usize = 256;
+use super::{patience::End, queue::Lane};
+use crate::{diagnostic::Diagnostic, rules::Rule};
 
-/// What a script's thread is told.
+/// An answer that somebody waits for.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Vec<Diagnostic>>>;
+
 pub(super) enum Mail {
-    /// A notification for one of its rules.
-    Notification { rule: usize, bytes: Bytes },
+    /// A lane is this script's from now on, on these terms; what waits in it may be started.
+    Seat { lane: Arc<Lane>, rule: Arc<Rule>, generation: u64 },
+    /// A lane has something to start, has moved on, or is retired.
+    Ready(Arc<Lane>),
+    /// Start nothing more, and say what the script wants to keep.
+    Save { reply: Reply<Option<Json>>, end: End },
+    /// Here is what the former one kept.
+    Restore { state: Json, reply: Reply<()>, end: End },
+    /// Start again what may run.
+    Resume,
     /// Finish what is there, until the deadline.
     Stop { deadline: Instant },
 }
 
 #[derive(Default)]
 pub(super) struct Mailbox {
-    mails: Mutex<VecDeque<Mail>>,
+    contents: Mutex<Contents>,
     arrived: Notify,
 }
 
-impl Mailbox {
-    pub(super) fn put(&self, mails: impl IntoIterator<Item = Mail>) {
-        self.mails.lock().unwrap_or_else(PoisonError::into_inner).extend(mails);
-        self.arrived.notify_one();
-    }
+#[derive(Default)]
+struct Contents {
+    mails: VecDeque<Mail>,
+    closed: bool,
+}
 
-    /// Takes what has arrived.
-    pub(super) fn take_now(&self) -> VecDeque<Mail> {
-        mem::take(&mut *self.mails.lock().unwrap_or_else(PoisonError::into_inner))
+impl Mailbox {
+    /// Hands over mail; where the thread has ended, it is dropped.
+    pub(super) fn put(&self, mail: Mail) {
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        if !contents.closed {
+            contents.mails.push_back(mail);
+            drop(contents);
+            self.arrived.notify_one();
+        }
     }
 
     /// Waits for mail and takes all of it.
     pub(super) async fn take(&self) -> VecDeque<Mail> {
         loop {
-            let mails = self.take_now();
+            let mails = mem::take(&mut self.contents.lock().unwrap_or_else(PoisonError::into_inner).mails);
             if !mails.is_empty() {
                 return mails;
             }
             self.arrived.notified().await;
         }
     }
-}
 
-/// One rule's end of its script's mailbox.
-#[derive(Clone)]
-pub struct RuleQueue {
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) rule: usize,
-    pub(super) credits: Arc<Semaphore>,
-}
-
-impl RuleQueue {
-    /// Hands notifications over in order, as fast as there are credits for them.
-    pub async fn push(&self, batch: &[Bytes]) {
-        let mut rest = batch;
-        while !rest.is_empty() {
-            // The semaphore is never closed.
-            let Ok(first) = self.credits.acquire().await else { return };
-            first.forget();
-            let mut taken = 1;
-            while let Some(more) = (taken < rest.len()).then(|| self.credits.try_acquire().ok()).flatten() {
-                more.forget();
-                taken += 1;
-            }
-            let (now, later) = rest.split_at(taken);
-            self.mailbox.put(now.iter().map(|bytes| Mail::Notification { rule: self.rule, bytes: bytes.clone() }));
-            rest = later;
-        }
+    /// Nobody reads on. What was not read is dropped, and with it the senders that somebody waits for.
+    pub(super) fn close(&self) {
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        contents.closed = true;
+        let unread = mem::take(&mut contents.mails);
+        drop(contents);
+        drop(unread);
     }
 }

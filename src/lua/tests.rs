@@ -1,19 +1,25 @@
 //! Stories of one script without a daemon: what handlers see, how they wait, what is told of their mistakes.
 
 use std::{
-    sync::{Mutex, mpsc},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
 use bytes::Bytes;
+use tokio::{runtime, time::Instant};
 
+mod bench;
 mod convert;
+mod inputs;
+mod lanes;
+mod replace;
+mod state;
 
 use super::*;
 use crate::{
     diagnostic::Source,
-    report::{Event, FailureKind},
-    rules::Order,
+    report::{Event, FailureKind, Reporter},
+    rules::{Handler, Order, Rule, RuleSet},
     schema::{Catalog, encode},
 };
 
@@ -45,7 +51,8 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
         concurrency: 16,
         order,
     };
-    let rules = RuleSet { rules: vec![Arc::new(rule)], orphans: Vec::new(), ..RuleSet::default() };
+    let rule = Arc::new(rule);
+    let rules = RuleSet { rules: vec![Arc::clone(&rule)], orphans: Vec::new(), ..RuleSet::default() };
     let spec = ScriptSpec::group(&rules).pop().unwrap();
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -61,11 +68,13 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
     })]);
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        let script = Script::start(spec, None, reporter, Arc::default()).await.unwrap();
+        let script = Prepared::load(spec, None, reporter, Arc::default()).await.unwrap().start();
+        let queue = RuleQueue::new();
+        script.attach(&[(rule, queue.clone())]);
         for (at, body) in bodies.iter().enumerate() {
             let message = serde_json::json!({ "message": { "body": body, "discussion_id": at + 1 } });
             let bytes = encode::encode(&subscription.method.output, &&message, None).unwrap();
-            script.queues[0].push(&[bytes.into()]).await;
+            assert!(queue.push(&[bytes.into()], false).await);
         }
         let deadline = Instant::now() + grace;
         script.stop(deadline);

@@ -1,23 +1,23 @@
 //! The worker: a script's thread, from its mailbox to its handlers and back.
 //!
-//! Owns the VM. Each rule has a lane that decides, by `order` and `concurrency`, which notification may run; a run is a
+//! Owns the VM. What may run now is decided by the lanes, which are shared with feeds and other workers; a run is a
 //! coroutine, taken from a few that are kept. A handler that waits leaves the thread to the others: what it waits for is
 //! a future here, and its deadline is put around that future. Handlers are called only from this file.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    rc::Rc,
+    sync::Arc,
 };
 
-use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use mlua::{Function, IntoLuaMulti, MultiValue, Table, Thread, Value};
+use mlua::{IntoLuaMulti, MultiValue, Table, Thread, Value};
 use tokio::{
     select,
-    sync::Semaphore,
+    task::yield_now,
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -25,47 +25,36 @@ use super::{
     Counters,
     call::{Outcome, Pending, RunStreams},
     load::Loaded,
-    mailbox::{CREDITS, Mail, Mailbox},
+    mailbox::{Mail, Mailbox},
+    queue::{Lane, Next, Work},
+    seat::{Claim, Seat},
 };
 use crate::{
     daemon::{CallError, Daemon},
-    report::{Event, Failure, FailureKind, Origin},
-    rules::{Order, Rule},
-    schema::order::OrderKey,
+    report::{Event, Failure, FailureKind},
 };
 
-/// Credits that are given back at once while there is more to do. One by one, each would wake a feed that waits for
-/// credits to hand over a single notification: two switches of threads for each.
-const GIVEN_BACK: usize = CREDITS / 4;
+/// Runs of one lane that are started at a stretch: then others have their turn, and the clock is looked at.
+const TURN: usize = 64;
 
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
 
-/// One rule's notifications on their way into handlers.
-pub(super) struct Lane {
-    rule: Arc<Rule>,
-    name: Arc<str>,
-    subscription: Arc<str>,
-    handler: Function,
-    /// What the handler gets as its second argument.
-    about: Table,
-    credits: Arc<Semaphore>,
-    key: OrderKey,
-    waiting: VecDeque<(u64, Bytes)>,
-    running: usize,
-    busy: HashSet<u64>,
-    /// Credits of runs that ended and are not given back yet.
-    earned: usize,
-}
-
 struct Run {
-    lane: usize,
-    key: u64,
+    claim: Claim,
     thread: Thread,
     deadline: Instant,
     /// The last command it waited for, to name what a timeout interrupted.
     waits_for: Option<Arc<str>>,
     streams: RunStreams,
+}
+
+/// Why a run failed.
+struct Fault {
+    kind: FailureKind,
+    message: String,
+    place: Option<String>,
+    traceback: Vec<String>,
 }
 
 /// A run's future: which run, and what came of it, or nothing when its time was over.
@@ -76,44 +65,36 @@ pub(super) struct Worker {
     daemon: Option<Daemon>,
     mailbox: Arc<Mailbox>,
     counters: Arc<Counters>,
-    lanes: Vec<Lane>,
+    seats: HashMap<*const Lane, Rc<Seat>>,
+    /// Seats with credits to give back.
+    earned: Vec<Rc<Seat>>,
     runs: HashMap<u64, Run>,
     idle: Vec<Thread>,
     waiting: FuturesUnordered<Waiting>,
     next_run: u64,
+    /// Runs that were started since the clock was looked at.
+    started: usize,
+    paused: bool,
     stop_at: Option<Instant>,
 }
 
 impl Worker {
-    pub(super) fn new(
-        script: Loaded,
-        rules: &[(Arc<Rule>, Arc<Semaphore>)],
-        daemon: Option<Daemon>,
-        mailbox: Arc<Mailbox>,
-        counters: Arc<Counters>,
-    ) -> mlua::Result<Self> {
-        let lane = |((rule, credits), handler): (&(Arc<Rule>, Arc<Semaphore>), &Function)| {
-            let about = script.lua.create_table()?;
-            about.raw_set("name", rule.name.as_str())?;
-            about.raw_set("subscription", rule.subscription.name.as_str())?;
-            about.raw_set("file", rule.file.as_str())?;
-            Ok(Lane {
-                rule: Arc::clone(rule),
-                name: rule.name.as_str().into(),
-                subscription: rule.subscription.name.as_str().into(),
-                handler: handler.clone(),
-                about,
-                credits: Arc::clone(credits),
-                key: OrderKey::of(&rule.subscription.method.output, "discussion"),
-                waiting: VecDeque::new(),
-                running: 0,
-                busy: HashSet::new(),
-                earned: 0,
-            })
-        };
-        let lanes = rules.iter().zip(&script.handlers).map(lane).collect::<mlua::Result<_>>()?;
-        let (runs, idle, waiting) = (HashMap::new(), Vec::new(), FuturesUnordered::new());
-        Ok(Self { script, daemon, mailbox, counters, lanes, runs, idle, waiting, next_run: 0, stop_at: None })
+    pub(super) fn new(script: Loaded, daemon: Option<Daemon>, mailbox: Arc<Mailbox>, counters: Arc<Counters>) -> Self {
+        Self {
+            script,
+            daemon,
+            mailbox,
+            counters,
+            seats: HashMap::new(),
+            earned: Vec::new(),
+            runs: HashMap::new(),
+            idle: Vec::new(),
+            waiting: FuturesUnordered::new(),
+            next_run: 0,
+            started: 0,
+            paused: false,
+            stop_at: None,
+        }
     }
 
     /// Works until it is told to stop and all is handled, or until the deadline that it is given then.
@@ -138,57 +119,85 @@ impl Worker {
                 Wake::Answer(run, answer) => self.go_on(run, answer),
                 Wake::Deadline => return self.give_up(),
             }
-            self.lanes.iter_mut().filter(|lane| lane.earned > 0).for_each(Lane::give_back);
+            self.earned.drain(..).for_each(|seat| seat.give_back());
+            if self.started >= TURN {
+                // A mailbox that is never empty would keep timers from being looked at.
+                self.started = 0;
+                yield_now().await;
+            }
         }
     }
 
     fn is_finished(&self) -> bool {
-        self.stop_at.is_some() && self.runs.is_empty() && self.lanes.iter().all(|lane| lane.waiting.is_empty())
+        let has_waiting = |seat: &Rc<Seat>| seat.lane.has_waiting(&self.mailbox);
+        self.stop_at.is_some() && self.runs.is_empty() && !self.seats.values().any(has_waiting)
     }
 
     fn receive(&mut self, mail: Mail) {
         match mail {
-            Mail::Notification { rule, bytes } => {
-                let lane = &mut self.lanes[rule];
-                let output = &lane.rule.subscription.method.output;
-                let key = if lane.rule.order == Order::Discussion { lane.key.read(output, &bytes) } else { Ok(0) };
-                // What cannot be read is told when it would run.
-                lane.waiting.push_back((key.unwrap_or_default(), bytes));
-                self.start_ready(rule);
+            Mail::Seat { lane, rule, generation } => {
+                let counters = Arc::clone(&self.counters);
+                let seat = Seat::new(&self.script, Arc::clone(&lane), generation, rule, counters);
+                self.seats.insert(Arc::as_ptr(&lane), seat);
+                self.start_ready(&lane);
             }
-            Mail::Stop { deadline } => self.stop_at = Some(deadline),
+            Mail::Ready(lane) => self.start_ready(&lane),
+            Mail::Save { reply, end } => {
+                self.paused = true;
+                // Who does not wait any more has put the end of the pause behind this mail.
+                reply.send(if end.is_here() { Ok(None) } else { self.script.save(end) }).unwrap_or_default();
+            }
+            Mail::Restore { state, reply, end } => {
+                reply.send(self.script.restore(&state, end)).unwrap_or_default();
+            }
+            Mail::Resume => self.resume_all(),
+            Mail::Stop { deadline } => {
+                self.stop_at = Some(self.stop_at.map_or(deadline, |earlier| earlier.min(deadline)));
+                self.resume_all();
+            }
         }
     }
 
-    /// Takes what arrived too late to run.
-    fn receive_late(&mut self, mail: &Mail) {
-        if let Mail::Notification { rule, bytes } = mail {
-            self.lanes[*rule].waiting.push_back((0, bytes.clone()));
+    fn resume_all(&mut self) {
+        self.paused = false;
+        let lanes: Vec<_> = self.seats.values().map(|seat| Arc::clone(&seat.lane)).collect();
+        for lane in &lanes {
+            self.start_ready(lane);
         }
     }
 
     /// Starts what the lane's order and concurrency allow.
-    fn start_ready(&mut self, lane: usize) {
-        while let Some((key, bytes)) = self.lanes[lane].next_ready() {
-            self.start(lane, key, &bytes);
+    fn start_ready(&mut self, lane: &Arc<Lane>) {
+        let Some(seat) = self.seats.get(&Arc::as_ptr(lane)).filter(|_| !self.paused).map(Rc::clone) else { return };
+        for _ in 0..TURN {
+            match lane.next(seat.generation) {
+                Next::Start(work) => self.start(&seat, &work),
+                Next::Nothing => return,
+                Next::Gone => {
+                    self.seats.remove(&Arc::as_ptr(lane));
+                    return;
+                }
+            }
         }
+        self.mailbox.put(Mail::Ready(Arc::clone(lane)));
     }
 
-    fn start(&mut self, index: usize, key: u64, bytes: &Bytes) {
-        let lane = &mut self.lanes[index];
-        lane.running += 1;
-        lane.busy.insert(key);
-        let output = &lane.rule.subscription.method.output;
-        let table = match self.script.host.converter.table(&self.script.lua, output, bytes) {
+    fn start(&mut self, seat: &Rc<Seat>, work: &Work) {
+        self.started += 1;
+        let claim = Claim::new(seat, work.claim);
+        let (handler, about) = match &seat.call {
+            Ok((handler, about)) => (handler.clone(), about[usize::from(work.caught_up)].clone()),
+            Err(cause) => return self.settle(claim, Some(Fault::new(FailureKind::Error, cause.clone()))),
+        };
+        let output = &seat.rule.subscription.method.output;
+        let table = match self.script.host.converter.table(&self.script.lua, output, &work.bytes) {
             Ok(table) => table,
             Err(error) => {
                 let message = format!("the notification cannot be read: {error}");
-                self.fail(index, FailureKind::Error, message, None, Vec::new());
-                return self.settle(index, key);
+                return self.settle(claim, Some(Fault::new(FailureKind::Error, message)));
             }
         };
-        let arguments = (lane.handler.clone(), table, lane.about.clone());
-        let deadline = Instant::now() + lane.rule.timeout;
+        let deadline = Instant::now() + seat.rule.timeout;
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
@@ -197,23 +206,17 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                self.resume(
-                    id,
-                    Run { lane: index, key, thread, deadline, waits_for: None, streams: RunStreams::default() },
-                    arguments,
-                );
+                let run = Run { claim, thread, deadline, waits_for: None, streams: RunStreams::default() };
+                self.resume(id, run, (handler, table, about));
             }
-            Err(error) => {
-                self.fail(index, FailureKind::Memory, error.to_string(), None, Vec::new());
-                self.settle(index, key);
-            }
+            Err(error) => self.settle(claim, Some(Fault::new(FailureKind::Memory, error.to_string()))),
         }
     }
 
     /// Resumes a run until it waits or ends.
     fn resume(&mut self, id: u64, run: Run, arguments: impl IntoLuaMulti) {
-        let lane = &self.lanes[run.lane];
-        *self.script.host.current.borrow_mut() = Some((Arc::clone(&lane.name), Arc::clone(&lane.subscription)));
+        let seat = &run.claim.seat;
+        *self.script.host.current.borrow_mut() = Some((Arc::clone(&seat.name), Arc::clone(&seat.subscription)));
         let yielded = run.thread.resume::<MultiValue>(arguments);
         *self.script.host.current.borrow_mut() = None;
         let yielded = match yielded {
@@ -222,8 +225,7 @@ impl Worker {
                 // Only what is beyond the prelude's own protection comes this way: memory, or the C stack.
                 let kind =
                     if matches!(error, mlua::Error::MemoryError(_)) { FailureKind::Memory } else { FailureKind::Error };
-                self.fail(run.lane, kind, error.to_string(), None, Vec::new());
-                return self.settle(run.lane, run.key);
+                return self.settle(run.claim, Some(Fault::new(kind, error.to_string())));
             }
         };
         let mut yielded = yielded.into_iter();
@@ -231,28 +233,21 @@ impl Worker {
             (Some(Value::Table(mark)), Some(Value::Integer(ticket))) if mark == self.script.pending => {
                 self.wait(id, run, ticket.cast_unsigned());
             }
-            (Some(Value::Boolean(true)), _) => self.end(run),
+            (Some(Value::Boolean(true)), _) => self.end(run, None),
             (Some(Value::Boolean(false)), Some(Value::Table(failure))) => {
-                self.fail_with(run.lane, &failure);
-                self.end(run);
+                self.end(run, Some(Fault::described(&failure)));
             }
             _ => {
-                self.fail(
-                    run.lane,
-                    FailureKind::Error,
-                    "the error could not be described".to_owned(),
-                    None,
-                    Vec::new(),
-                );
-                self.settle(run.lane, run.key);
+                let message = "the error could not be described".to_owned();
+                self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
             }
         }
     }
 
     fn wait(&mut self, id: u64, mut run: Run, ticket: u64) {
         let Some(pending) = self.script.host.take_pending(ticket) else {
-            self.fail(run.lane, FailureKind::Error, "waited for the same call twice".to_owned(), None, Vec::new());
-            return self.settle(run.lane, run.key);
+            let message = "waited for the same call twice".to_owned();
+            return self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
         };
         run.waits_for = Some(name_of(&pending));
         run.streams.watch(&pending);
@@ -263,104 +258,83 @@ impl Worker {
 
     fn go_on(&mut self, id: u64, answer: Option<Result<Outcome, CallError>>) {
         let Some(run) = self.runs.remove(&id) else { return };
-        let Some(outcome) = answer else { return self.time_out(&run) };
-        match self.script.host.answer(&self.script.lua, outcome) {
-            Ok(values) => self.resume(id, run, values),
-            Err(error) => {
-                self.fail(
-                    run.lane,
-                    FailureKind::Error,
-                    format!("the answer cannot be read: {error}"),
-                    None,
-                    Vec::new(),
-                );
-                self.settle(run.lane, run.key);
+        let lane = Arc::clone(&run.claim.seat.lane);
+        match answer.map(|outcome| self.script.host.answer(&self.script.lua, outcome)) {
+            Some(Ok(values)) => self.resume(id, run, values),
+            Some(Err(error)) => {
+                let message = format!("the answer cannot be read: {error}");
+                self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
             }
+            None => self.time_out(run),
         }
+        self.start_ready(&lane);
     }
 
     /// Ends a run whose time is over. Its coroutine is never resumed.
-    fn time_out(&mut self, run: &Run) {
-        let limit = self.lanes[run.lane].rule.timeout;
+    fn time_out(&mut self, run: Run) {
+        let limit = run.claim.seat.rule.timeout;
         let waiting = run.waits_for.as_deref().map_or_else(String::new, |name| format!(", waiting for {name}"));
         let message = format!("not done after {limit:?}{waiting}; the rule's `timeout` sets the limit");
-        self.fail(run.lane, FailureKind::Timeout, message, None, Vec::new());
-        self.settle(run.lane, run.key);
+        self.settle(run.claim, Some(Fault::new(FailureKind::Timeout, message)));
     }
 
-    fn end(&mut self, run: Run) {
+    fn end(&mut self, run: Run, fault: Option<Fault>) {
         if self.idle.len() < KEPT {
             self.idle.push(run.thread);
         }
-        self.settle(run.lane, run.key);
+        self.settle(run.claim, fault);
     }
 
-    fn settle(&mut self, index: usize, key: u64) {
-        let lane = &mut self.lanes[index];
-        lane.running -= 1;
-        lane.busy.remove(&key);
-        lane.earned += 1;
-        if lane.earned >= GIVEN_BACK {
-            lane.give_back();
+    /// Ends a run, told first: the next of its line, on whichever thread, comes after.
+    fn settle(&mut self, claim: Claim, fault: Option<Fault>) {
+        let failed = fault.is_some();
+        if let Some(Fault { kind, message, place, traceback }) = fault {
+            let origin = claim.seat.origin(&self.script.host.script, place);
+            self.script.host.reporter.emit(&Event::RunFailed(Failure { origin, kind, message, traceback }));
         }
-        self.counters.settled.fetch_add(1, Ordering::AcqRel);
-        if !lane.waiting.is_empty() {
-            self.start_ready(index);
+        let seat = Rc::clone(&claim.seat);
+        if claim.release(failed) && seat.earn() {
+            self.earned.push(seat);
         }
     }
 
     /// Names what is late: the runs under way, and for each rule what still waits.
     fn give_up(&mut self) {
-        for mail in self.mailbox.take_now() {
-            self.receive_late(&mail);
+        let (script, reporter) = (&self.script.host.script, &self.script.host.reporter);
+        for seat in self.seats.values() {
+            let count = seat.lane.drop_waiting(&self.mailbox);
+            if count > 0 {
+                reporter.emit(&Event::Unhandled { origin: seat.origin(script, None), count });
+            }
         }
-        for lane in self.lanes.iter().filter(|lane| !lane.waiting.is_empty()) {
-            let (origin, count) = (lane.origin(&self.script.host.script, None), lane.waiting.len());
-            self.script.host.reporter.emit(&Event::Unhandled { origin, count });
-        }
-        for run in self.runs.values() {
-            let lane = &self.lanes[run.lane];
-            let origin = lane.origin(&self.script.host.script, None);
-            self.script.host.reporter.emit(&Event::RunAbandoned(origin));
+        for run in mem::take(&mut self.runs).into_values() {
+            let claim = run.claim;
+            reporter.emit(&Event::RunAbandoned(claim.seat.origin(script, None)));
+            if !claim.seat.lane.goes_on_without(&self.mailbox) {
+                claim.leave();
+            }
         }
     }
+}
 
-    fn fail_with(&self, lane: usize, failure: &Table) {
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+impl Fault {
+    fn new(kind: FailureKind, message: String) -> Self {
+        Self { kind, message, place: None, traceback: Vec::new() }
+    }
+
+    /// Reads what the prelude's handler of errors made.
+    fn described(failure: &Table) -> Self {
         let text = |key: &str| failure.raw_get::<String>(key).ok();
         let memory = failure.raw_get::<bool>("memory").unwrap_or_default();
         let kind = if memory { FailureKind::Memory } else { FailureKind::Error };
         let traceback = failure.raw_get::<Vec<String>>("traceback").unwrap_or_default();
-        self.fail(lane, kind, text("message").unwrap_or_default(), text("place"), traceback);
-    }
-
-    fn fail(&self, lane: usize, kind: FailureKind, message: String, place: Option<String>, traceback: Vec<String>) {
-        self.counters.failed.fetch_add(1, Ordering::Relaxed);
-        let origin = self.lanes[lane].origin(&self.script.host.script, place);
-        self.script.host.reporter.emit(&Event::RunFailed(Failure { origin, kind, message, traceback }));
-    }
-}
-
-impl Lane {
-    fn give_back(&mut self) {
-        self.credits.add_permits(mem::take(&mut self.earned));
-    }
-
-    /// Takes the first notification that may run now.
-    fn next_ready(&mut self) -> Option<(u64, Bytes)> {
-        let limit = if self.rule.order == Order::Rule { 1 } else { self.rule.concurrency };
-        if self.running >= limit {
-            return None;
-        }
-        if self.rule.order != Order::Discussion {
-            return self.waiting.pop_front();
-        }
-        let at = self.waiting.iter().position(|(key, _)| !self.busy.contains(key))?;
-        self.waiting.remove(at)
-    }
-
-    fn origin(&self, script: &Arc<str>, place: Option<String>) -> Origin {
-        let (rule, subscription) = (Some(Arc::clone(&self.name)), Some(Arc::clone(&self.subscription)));
-        Origin { rule, subscription, script: Arc::clone(script), place }
+        Self { kind, message: text("message").unwrap_or_default(), place: text("place"), traceback }
     }
 }
 

@@ -1,0 +1,330 @@
+//! A rule's queue: its notifications between the feeds and whichever script handles them.
+//!
+//! Lives as long as the rule, over all scripts that serve it. It owns what waits and knows every run that is under way, on
+//! whichever thread, so that `order` and `concurrency` hold across a change of script. That change is one store under the
+//! queue's lock: what was not started then is started by the new script, what was is the former one's until it ends. A
+//! worker that is gone or stuck therefore holds no notification back.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::mailbox::{Mail, Mailbox};
+use crate::{
+    rules::{Order, Rule},
+    schema::order::OrderKey,
+};
+
+/// Notifications of one rule that are queued or running: about one second of a busy group; when all are out, the feed
+/// waits.
+pub const CREDITS: usize = 256;
+
+/// What became of one rule's notifications, over all scripts that served it.
+#[derive(Debug, Default)]
+pub struct LaneCounters {
+    /// Accepted.
+    pub queued: AtomicU64,
+    /// Of these, the ones whose run ended, however it ended.
+    pub settled: AtomicU64,
+    /// Of these, the ones whose run failed.
+    pub failed: AtomicU64,
+    /// Runs under way.
+    pub running: AtomicU64,
+}
+
+/// One rule's end, where notifications are put in. A clone is the same queue.
+///
+/// It is for one subscription: what waits in it is read as what the rule that it was last attached with listens to.
+#[derive(Clone)]
+pub struct RuleQueue(pub(super) Arc<Lane>);
+
+/// The queue as its workers see it.
+pub(super) struct Lane {
+    credits: Semaphore,
+    pub(super) counters: LaneCounters,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    /// Runs under way, over all workers. At most as many as there are credits.
+    claims: Vec<Claimed>,
+    next_claim: u64,
+    serving: Option<Serving>,
+    /// How often it was given to a worker.
+    generation: u64,
+    /// Whether the worker has a mail about it that it has not looked into yet.
+    told: bool,
+    retired: bool,
+}
+
+struct Waiting {
+    /// Read when it is first looked at, where the order asks for it.
+    key: Option<u64>,
+    bytes: Bytes,
+    caught_up: bool,
+}
+
+struct Claimed {
+    id: u64,
+    /// In which generation it was started.
+    generation: u64,
+    key: Option<u64>,
+}
+
+/// Who serves the lane, and on which terms.
+struct Serving {
+    mailbox: Arc<Mailbox>,
+    rule: Arc<Rule>,
+    key: OrderKey,
+}
+
+/// What a worker may do next with a lane.
+pub(super) enum Next {
+    /// Run this.
+    Start(Work),
+    /// Nothing may run now; a mail comes when that changes by what others do.
+    Nothing,
+    /// The lane is not this worker's any more, or is retired and empty.
+    Gone,
+}
+
+/// A notification that is to be handled now.
+pub(super) struct Work {
+    pub(super) claim: u64,
+    pub(super) bytes: Bytes,
+    pub(super) caught_up: bool,
+}
+
+impl RuleQueue {
+    /// Makes an empty queue that no script serves: what is put in waits until it is attached to one.
+    pub fn new() -> Self {
+        let (counters, state) = (LaneCounters::default(), Mutex::default());
+        Self(Arc::new(Lane { credits: Semaphore::new(CREDITS), counters, state }))
+    }
+
+    /// Hands notifications over in order, as fast as there are credits for them.
+    ///
+    /// False when the rule was retired meanwhile: what was not accepted by then, as `queued` of its counters tells, is not
+    /// handled.
+    pub async fn push(&self, batch: &[Bytes], caught_up: bool) -> bool {
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let credits = &self.0.credits;
+            let Ok(first) = credits.acquire().await else { return false };
+            first.forget();
+            let mut taken = 1;
+            while let Some(more) = (taken < rest.len()).then(|| credits.try_acquire().ok()).flatten() {
+                more.forget();
+                taken += 1;
+            }
+            let (now, later) = rest.split_at(taken);
+            if !self.0.accept(now, caught_up) {
+                return false;
+            }
+            rest = later;
+        }
+        true
+    }
+
+    /// The rule is gone: a push that waits returns, and what was accepted is still handled by its present worker, which
+    /// then forgets the lane.
+    pub fn retire(&self) {
+        self.0.credits.close();
+        let mut state = self.0.state();
+        state.retired = true;
+        state.tell(&self.0);
+    }
+
+    /// What became of its notifications so far.
+    pub fn counters(&self) -> &LaneCounters {
+        &self.0.counters
+    }
+}
+
+impl Default for RuleQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lane {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(self: &Arc<Self>, batch: &[Bytes], caught_up: bool) -> bool {
+        let mut state = self.state();
+        if state.retired {
+            return false;
+        }
+        self.counters.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
+        state.waiting.extend(batch.iter().map(|bytes| Waiting { key: None, bytes: bytes.clone(), caught_up }));
+        state.tell(self);
+        true
+    }
+
+    /// Gives the lane to a worker, and tells the one that had it. Returns the generation that the worker serves it in.
+    pub(super) fn serve(self: &Arc<Self>, rule: &Arc<Rule>, mailbox: &Arc<Mailbox>) -> u64 {
+        let mut state = self.state();
+        let former = state.give(self, rule, mailbox);
+        let generation = state.generation;
+        drop(state);
+        if let Some(former) = former {
+            former.mailbox.put(Mail::Ready(Arc::clone(self)));
+        }
+        generation
+    }
+
+    /// Gives the lane to the same worker with the new settings that are among these, where it is still served in this
+    /// generation and not retired. Returns the next one.
+    pub(super) fn renew(self: &Arc<Self>, generation: u64, rules: &[Arc<Rule>], mailbox: &Arc<Mailbox>) -> Option<u64> {
+        let mut state = self.state();
+        let serving = state.serving.as_ref().filter(|_| state.generation == generation && !state.retired)?;
+        let rule = rules.iter().find(|rule| rule.name == serving.rule.name)?;
+        state.give(self, rule, mailbox);
+        Some(state.generation)
+    }
+
+    /// Takes the first notification that may run now.
+    pub(super) fn next(&self, generation: u64) -> Next {
+        let mut state = self.state();
+        if state.generation != generation {
+            return Next::Gone;
+        }
+        if let Some(work) = state.take() {
+            self.counters.running.fetch_add(1, Ordering::Relaxed);
+            return Next::Start(work);
+        }
+        state.told = false;
+        if state.retired && state.waiting.is_empty() { Next::Gone } else { Next::Nothing }
+    }
+
+    /// Ends a run. False when it was given up before; otherwise its credit is the worker's to give back.
+    pub(super) fn release(self: &Arc<Self>, generation: u64, claim: u64, failed: bool) -> bool {
+        let mut state = self.state();
+        let Some(at) = state.claims.iter().rposition(|claimed| claimed.id == claim) else { return false };
+        state.claims.swap_remove(at);
+        self.counters.running.fetch_sub(1, Ordering::Relaxed);
+        self.counters.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+        self.counters.settled.fetch_add(1, Ordering::AcqRel);
+        if generation != state.generation && !state.waiting.is_empty() {
+            state.tell(self);
+        }
+        true
+    }
+
+    /// Gives up all runs of a generation, whose worker does not answer: they hold up nothing any more. Returns how many.
+    pub(super) fn abandon(self: &Arc<Self>, generation: u64) -> usize {
+        let runs: Vec<u64> = {
+            let state = self.state();
+            state.claims.iter().filter(|claimed| claimed.generation == generation).map(|claimed| claimed.id).collect()
+        };
+        let given_up = runs.into_iter().filter(|claim| self.release(generation, *claim, true)).count();
+        self.give_back(given_up);
+        given_up
+    }
+
+    /// Gives credits back.
+    pub(super) fn give_back(&self, credits: usize) {
+        self.credits.add_permits(credits);
+    }
+
+    /// Whether something waits for the worker with this mailbox.
+    pub(super) fn has_waiting(&self, mailbox: &Arc<Mailbox>) -> bool {
+        let state = self.state();
+        state.is_served_by(mailbox) && !state.waiting.is_empty()
+    }
+
+    /// Whether the lane goes on without the worker with this mailbox, as another one's or because it is retired.
+    pub(super) fn goes_on_without(&self, mailbox: &Arc<Mailbox>) -> bool {
+        let state = self.state();
+        state.retired || !state.is_served_by(mailbox)
+    }
+
+    /// Whether a generation matters: it is the present one, or has runs under way.
+    pub(super) fn concerns(&self, generation: u64) -> bool {
+        let state = self.state();
+        state.generation == generation || state.claims.iter().any(|claimed| claimed.generation == generation)
+    }
+
+    /// Drops what waits for the worker with this mailbox, which gives up. Returns how much.
+    pub(super) fn drop_waiting(&self, mailbox: &Arc<Mailbox>) -> usize {
+        let mut state = self.state();
+        if !state.is_served_by(mailbox) {
+            return 0;
+        }
+        let count = state.waiting.len();
+        state.waiting.clear();
+        self.give_back(count);
+        count
+    }
+}
+
+impl State {
+    fn is_served_by(&self, mailbox: &Arc<Mailbox>) -> bool {
+        self.serving.as_ref().is_some_and(|serving| Arc::ptr_eq(&serving.mailbox, mailbox))
+    }
+
+    /// Begins a generation; returns who served the former one.
+    fn give(&mut self, lane: &Arc<Lane>, rule: &Arc<Rule>, mailbox: &Arc<Mailbox>) -> Option<Serving> {
+        self.generation += 1;
+        // The mail says that there is something to look at, too.
+        self.told = true;
+        mailbox.put(Mail::Seat { lane: Arc::clone(lane), rule: Arc::clone(rule), generation: self.generation });
+        let key = OrderKey::of(&rule.subscription.method.output, "discussion");
+        self.serving.replace(Serving { mailbox: Arc::clone(mailbox), rule: Arc::clone(rule), key })
+    }
+
+    fn tell(&mut self, lane: &Arc<Lane>) {
+        if let Some(serving) = self.serving.as_ref().filter(|_| !self.told) {
+            serving.mailbox.put(Mail::Ready(Arc::clone(lane)));
+            self.told = true;
+        }
+    }
+
+    fn take(&mut self) -> Option<Work> {
+        let Serving { rule, key, .. } = self.serving.as_ref()?;
+        let limit = if rule.order == Order::Rule { 1 } else { rule.concurrency };
+        if self.claims.len() >= limit {
+            return None;
+        }
+        let (at, key) = match rule.order {
+            Order::Discussion => first_free(&mut self.waiting, &self.claims, rule, key)?,
+            Order::Rule | Order::None => (0, None),
+        };
+        let Waiting { bytes, caught_up, .. } = self.waiting.remove(at)?;
+        let (claim, generation) = (self.next_claim, self.generation);
+        self.next_claim += 1;
+        self.claims.push(Claimed { id: claim, generation, key });
+        Some(Work { claim, bytes, caught_up })
+    }
+}
+
+/// Finds the first notification whose line has no run under way.
+fn first_free(
+    waiting: &mut VecDeque<Waiting>,
+    claims: &[Claimed],
+    rule: &Rule,
+    order: &OrderKey,
+) -> Option<(usize, Option<u64>)> {
+    // Runs that were started under another order may be of any line.
+    if claims.iter().any(|claimed| claimed.key.is_none()) {
+        return None;
+    }
+    let output = &rule.subscription.method.output;
+    waiting.iter_mut().enumerate().find_map(|(at, next)| {
+        // What cannot be read is told when it would run.
+        let read = || order.read(output, &next.bytes).unwrap_or_default();
+        let key = *next.key.get_or_insert_with(read);
+        (!claims.iter().any(|claimed| claimed.key == Some(key))).then_some((at, Some(key)))
+    })
+}

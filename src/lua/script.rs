@@ -1,0 +1,269 @@
+//! A script from outside: its thread is started, its lanes come and go, it is told to stop.
+//!
+//! Nothing here waits for a handler. What the control plane says goes through the mailbox, in order.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value as Json;
+use tokio::{
+    runtime,
+    sync::{oneshot, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    Counters, crashed,
+    load::{self, located},
+    mailbox::{Mail, Mailbox, Reply},
+    patience::Patience,
+    queue::{Lane, RuleQueue},
+    spec::{ScriptKey, ScriptSpec},
+    state::SAVE_FAILED,
+    worker::Worker,
+};
+use crate::{
+    daemon::Daemon,
+    diagnostic::{Diagnostic, Place},
+    report::Reporter,
+    rules::{Rule, inputs::Inputs},
+};
+
+/// How long a script may take to be loaded, or to restore its state.
+pub const LOADING: Duration = Duration::from_secs(10);
+
+/// How long a script may take to say what it wants to keep, from when it is asked.
+pub const SAVING: Duration = Duration::from_secs(5);
+
+/// A script that is loaded on its own thread and waits to be started or let go: dropping it ends its thread.
+pub struct Prepared(Script);
+
+/// A running script. Dropping one that was not told to stop ends it at once.
+pub struct Script {
+    /// As the rules name it.
+    pub name: Arc<str>,
+    /// What it is the same script by when rules are loaded again.
+    pub key: ScriptKey,
+    /// What it has read or looked for so far; grows when it requires a module late.
+    pub inputs: Inputs,
+    mailbox: Arc<Mailbox>,
+    /// Lanes that it serves or has runs of, with the generation it serves them in.
+    lanes: Mutex<Vec<(Weak<Lane>, u64)>>,
+    counters: Arc<Counters>,
+    stopped: AtomicBool,
+    /// True when the thread has come to its end; closed before that when it panicked.
+    ended: watch::Receiver<bool>,
+}
+
+impl Prepared {
+    /// Starts the script's thread and loads the script on it, within [`LOADING`].
+    ///
+    /// `daemon` carries out its commands; `counters` are shared by all scripts. The record of a spec's `inputs` holds what
+    /// was read where this fails, too.
+    pub async fn load(
+        spec: ScriptSpec,
+        daemon: Option<Daemon>,
+        reporter: Reporter,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let (name, place) = (Arc::clone(&spec.name), spec.place().cloned());
+        let mailbox = Arc::<Mailbox>::default();
+        let (ready, loaded) = oneshot::channel();
+        let (end, ended) = watch::channel(false);
+        let script = Script {
+            name: Arc::clone(&name),
+            key: spec.key.clone(),
+            inputs: spec.inputs.clone(),
+            mailbox: Arc::clone(&mailbox),
+            lanes: Mutex::default(),
+            counters: Arc::clone(&counters),
+            stopped: AtomicBool::new(false),
+            ended,
+        };
+        let patience = Patience::default();
+        let waited_for = patience.end();
+        let body = move || {
+            let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
+            let loaded = load::load(&spec, &reporter, admin, waited_for);
+            drop(spec);
+            run(loaded, ready, |script| Worker::new(script, daemon, mailbox, counters));
+            end.send_replace(true);
+        };
+        let thread_name: String = name.chars().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect();
+        if let Err(error) = thread::Builder::new().name(thread_name).spawn(body) {
+            return Err(vec![Diagnostic::error("script-failed", format!("no thread for `{name}`: {error}"))]);
+        }
+        match timeout(LOADING, loaded).await {
+            Ok(Ok(Ok(()))) => Ok(Self(script)),
+            Ok(Ok(Err(mistakes))) => Err(mistakes),
+            Ok(Err(_)) => Err(vec![crashed(&name)]),
+            Err(_) => Err(vec![unfinished(&name, place.as_ref())]),
+        }
+    }
+
+    /// Hands over what the former version of the script kept, to its `restore`; without one, nothing happens.
+    ///
+    /// An error that it raises is told as one while loading is; so is taking longer than [`LOADING`].
+    pub async fn restore(&self, state: Json) -> Result<(), Vec<Diagnostic>> {
+        let (patience, script) = (Patience::default(), &self.0);
+        let mail = |reply| Mail::Restore { state, reply, end: patience.end() };
+        script.ask(mail, LOADING, "script-failed", "restore its state").await
+    }
+
+    /// From here on it works; it has no lanes yet.
+    pub fn start(self) -> Script {
+        self.0
+    }
+}
+
+/// What is told of a script whose loading takes too long.
+pub(super) fn unfinished(name: &str, place: Option<&Place>) -> Diagnostic {
+    let message = format!("`{name}` does not finish loading: it was given up after {LOADING:?}");
+    located(Diagnostic::error("script-failed", message), place)
+}
+
+/// The thread's life from a loaded script on.
+fn run(
+    loaded: Result<load::Loaded, Vec<Diagnostic>>,
+    ready: oneshot::Sender<Result<(), Vec<Diagnostic>>>,
+    worker: impl FnOnce(load::Loaded) -> Worker,
+) {
+    // Timers and nothing else: sockets are the I/O thread's.
+    let runtime = runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())]);
+    match loaded.and_then(|script| Ok((script, runtime?))) {
+        Ok((script, runtime)) => {
+            if ready.send(Ok(())).is_ok() {
+                runtime.block_on(worker(script).work());
+            }
+        }
+        Err(mistakes) => drop(ready.send(Err(mistakes))),
+    }
+}
+
+impl Script {
+    /// Gives it these lanes. One that another script has moves from there: what waits comes along, in order; runs that are
+    /// under way finish there, on the old code, and what `order` or `concurrency` make wait for them waits.
+    pub fn attach(&self, rules: &[(Arc<Rule>, RuleQueue)]) {
+        let mut lanes = self.lanes();
+        for (rule, queue) in rules {
+            lanes.push((Arc::downgrade(&queue.0), queue.0.serve(rule, &self.mailbox)));
+        }
+    }
+
+    /// New settings for lanes it has, by rule name: runs that start from now on have them.
+    pub fn update(&self, rules: &[Arc<Rule>]) {
+        let mut lanes = self.lanes();
+        let renewed = |(lane, generation): &(Weak<Lane>, u64)| {
+            let next = lane.upgrade()?.renew(*generation, rules, &self.mailbox)?;
+            Some((Weak::clone(lane), next))
+        };
+        let renewed: Vec<_> = lanes.iter().filter_map(renewed).collect();
+        lanes.extend(renewed);
+    }
+
+    /// The lanes that still matter here.
+    fn lanes(&self) -> MutexGuard<'_, Vec<(Weak<Lane>, u64)>> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|(lane, generation)| lane.upgrade().is_some_and(|lane| lane.concerns(*generation)));
+        lanes
+    }
+
+    /// Pauses it, and asks for what it wants to keep over its replacement; none where it has no `save`.
+    ///
+    /// It starts no run until [`resume`](Self::resume) or [`stop`](Self::stop); runs under way go on. With an error raised
+    /// by `save`, a value without a JSON form, or no answer within [`SAVING`], it is not paused.
+    pub async fn save(&self) -> Result<Option<Json>, Vec<Diagnostic>> {
+        let (patience, pause) = (Patience::default(), Pause(&self.mailbox));
+        let mail = |reply| Mail::Save { reply, end: patience.end() };
+        let saved = self.ask(mail, SAVING, SAVE_FAILED, "save its state").await?;
+        mem::forget(pause);
+        Ok(saved)
+    }
+
+    /// Ends the pause that saving began.
+    pub fn resume(&self) {
+        self.mailbox.put(Mail::Resume);
+    }
+
+    /// Lets it finish what it has, its lanes' and its runs, until the deadline; feeds of lanes it has must have stopped
+    /// pushing. Of several deadlines, the earliest counts.
+    pub fn stop(&self, deadline: Instant) {
+        self.stopped.store(true, Ordering::Release);
+        self.mailbox.put(Mail::Stop { deadline });
+    }
+
+    /// Waits for the thread to have ended; false when it does not by `deadline`. Then its runs are given up: they hold up
+    /// nothing any more in lanes that moved to another script.
+    pub async fn ended(self, deadline: Instant) -> bool {
+        let mut ended = self.ended.clone();
+        let waited = timeout_at(deadline, ended.wait_for(|ended| *ended)).await;
+        if waited.is_ok() {
+            return true;
+        }
+        self.abandon();
+        false
+    }
+
+    /// Waits for the thread to die: to end unexpectedly, by a panic. It never does otherwise.
+    ///
+    /// Its lanes keep what waits in them, and go on when they are attached to another script.
+    pub async fn died(&self) {
+        let mut ended = self.ended.clone();
+        if ended.wait_for(|ended| *ended).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn abandon(&self) {
+        for (lane, generation) in &*self.lanes() {
+            let moved = lane.upgrade().filter(|lane| lane.goes_on_without(&self.mailbox));
+            let given_up = moved.map_or(0, |lane| lane.abandon(*generation)) as u64;
+            self.counters.failed.fetch_add(given_up, Ordering::Relaxed);
+            self.counters.settled.fetch_add(given_up, Ordering::AcqRel);
+        }
+    }
+
+    /// Sends a mail that is answered, and waits so long.
+    async fn ask<T>(
+        &self,
+        mail: impl FnOnce(Reply<T>) -> Mail,
+        limit: Duration,
+        code: &'static str,
+        what: &str,
+    ) -> Result<T, Vec<Diagnostic>> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.put(mail(reply));
+        let name = &self.name;
+        let told = |message| Err(vec![Diagnostic::error(code, message)]);
+        match timeout(limit, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => told(format!("`{name}` cannot {what}: its thread has ended")),
+            Err(_) => told(format!("`{name}` does not {what} within {limit:?}")),
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        if !*self.stopped.get_mut() {
+            self.stop(Instant::now());
+        }
+    }
+}
+
+/// Ends a script's pause, unless it is forgotten.
+struct Pause<'s>(&'s Mailbox);
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0.put(Mail::Resume);
+    }
+}

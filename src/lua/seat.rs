@@ -1,0 +1,118 @@
+//! A lane's place in a worker: the function that handles it there, and the runs that were started from it.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+};
+
+use mlua::{Function, Table};
+
+use super::{
+    Counters,
+    load::Loaded,
+    queue::{CREDITS, Lane},
+};
+use crate::{report::Origin, rules::Rule};
+
+/// Credits that are given back at once while there is more to do. One by one, each would wake a feed that waits for
+/// credits to hand over a single notification: two switches of threads for each.
+const GIVEN_BACK: usize = CREDITS / 4;
+
+/// A lane as it is served here, on present terms. Runs keep the seat that they were started from.
+pub(super) struct Seat {
+    pub(super) lane: Arc<Lane>,
+    pub(super) generation: u64,
+    pub(super) rule: Arc<Rule>,
+    pub(super) name: Arc<str>,
+    pub(super) subscription: Arc<str>,
+    /// What is called, and its second argument: for what comes as it happens, and for what was caught up. Else why not.
+    pub(super) call: Result<(Function, [Table; 2]), String>,
+    counters: Arc<Counters>,
+    /// Credits of runs that ended and are not given back yet.
+    earned: Cell<usize>,
+}
+
+impl Seat {
+    pub(super) fn new(
+        script: &Loaded,
+        lane: Arc<Lane>,
+        generation: u64,
+        rule: Arc<Rule>,
+        counters: Arc<Counters>,
+    ) -> Rc<Self> {
+        let about = |caught_up: bool| -> mlua::Result<Table> {
+            let about = script.lua.create_table()?;
+            about.raw_set("name", rule.name.as_str())?;
+            about.raw_set("subscription", rule.subscription.name.as_str())?;
+            about.raw_set("file", rule.file.as_str())?;
+            about.raw_set("caught_up", caught_up)?;
+            Ok(about)
+        };
+        let both = || -> mlua::Result<[Table; 2]> { Ok([about(false)?, about(true)?]) };
+        let call = script
+            .handler(&rule)
+            .and_then(|function| both().map(|both| (function, both)).map_err(|error| error.to_string()));
+        let (name, subscription) = (rule.name.as_str().into(), rule.subscription.name.as_str().into());
+        Rc::new(Self { lane, generation, rule, name, subscription, call, counters, earned: Cell::new(0) })
+    }
+
+    /// Keeps the credit of a run that ended; whether it is the first one kept.
+    pub(super) fn earn(&self) -> bool {
+        let earned = self.earned.get() + 1;
+        self.earned.set(earned);
+        if earned >= GIVEN_BACK {
+            self.give_back();
+        }
+        earned == 1
+    }
+
+    pub(super) fn give_back(&self) {
+        self.lane.give_back(self.earned.take());
+    }
+
+    pub(super) fn origin(&self, script: &Arc<str>, place: Option<String>) -> Origin {
+        let (rule, subscription) = (Some(Arc::clone(&self.name)), Some(Arc::clone(&self.subscription)));
+        Origin { rule, subscription, script: Arc::clone(script), place }
+    }
+}
+
+/// The right to run one notification. Dropped, it is given up: its run counts as failed and holds up nothing any more.
+pub(super) struct Claim {
+    pub(super) seat: Rc<Seat>,
+    id: Option<u64>,
+}
+
+impl Claim {
+    pub(super) fn new(seat: &Rc<Seat>, id: u64) -> Self {
+        Self { seat: Rc::clone(seat), id: Some(id) }
+    }
+
+    /// Ends the run; false when it was given up meanwhile.
+    pub(super) fn release(mut self, failed: bool) -> bool {
+        self.end(failed)
+    }
+
+    fn end(&mut self, failed: bool) -> bool {
+        let Some(id) = self.id.take() else { return false };
+        if !self.seat.lane.release(self.seat.generation, id, failed) {
+            return false;
+        }
+        self.seat.counters.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+        self.seat.counters.settled.fetch_add(1, Ordering::AcqRel);
+        true
+    }
+
+    /// Leaves the run as it is, unsettled, in a lane that ends with its worker.
+    pub(super) fn leave(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.end(true) {
+            self.seat.lane.give_back(1);
+        }
+    }
+}

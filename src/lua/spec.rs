@@ -1,0 +1,175 @@
+//! Which scripts a set of rules names, and what each is made of. Nothing is read here but links.
+
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use super::{
+    crashed, load,
+    patience::Patience,
+    script::{LOADING, unfinished},
+};
+use crate::{
+    diagnostic::{Diagnostic, Place},
+    report::Reporter,
+    rules::{Handler, Rule, RuleSet, inputs::Inputs},
+};
+
+/// Identity of a script over reloads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ScriptKey {
+    /// A file: the path as the first rule that names it writes it, from that rule's file, normalised and with links in it:
+    /// where links point to may change at any time.
+    File(PathBuf),
+    /// The handler in a rule file, by the name of its rule.
+    Inline(String),
+}
+
+/// A script and the rules that name it.
+#[derive(Debug)]
+pub struct ScriptSpec {
+    /// As the rules name it, for display and in errors.
+    pub name: Arc<str>,
+    /// What it is the same script by when rules are loaded again.
+    pub key: ScriptKey,
+    pub(super) text: Text,
+    /// The directory that its modules and files are in, with links in it.
+    pub(super) root: PathBuf,
+    pub(super) shown_root: String,
+    /// Its rules, in the order of the rule files.
+    pub rules: Vec<Arc<Rule>>,
+    /// What loading it read or looked for so far; a clone is the same record. A rule file is recorded by its set.
+    pub inputs: Inputs,
+    /// Where each of its rules names it, and the function they name.
+    pub(super) origins: Vec<(Place, Option<String>)>,
+}
+
+#[derive(Debug)]
+pub(super) enum Text {
+    /// `real` is where the path led to when rules were grouped.
+    File {
+        path: PathBuf,
+        real: PathBuf,
+    },
+    Inline {
+        code: String,
+        line: usize,
+        place: Place,
+    },
+}
+
+impl ScriptSpec {
+    /// Groups the enabled rules by script: all that name one file share it, whichever way they write its path; an inline
+    /// handler is a script of its own.
+    pub fn group(rules: &RuleSet) -> Vec<Self> {
+        let mut specs: Vec<Self> = Vec::new();
+        for rule in rules.rules.iter().filter(|rule| rule.enabled) {
+            Self::of(&mut specs, &rule.file, &rule.handler, &rule.name).rules.push(Arc::clone(rule));
+        }
+        specs
+    }
+
+    /// Groups the enabled rules, and the handlers of refused ones, to be checked.
+    pub fn group_all(rules: &RuleSet) -> Vec<Self> {
+        let mut specs = Self::group(rules);
+        for (file, handler) in &rules.orphans {
+            Self::of(&mut specs, file, handler, "");
+        }
+        specs
+    }
+
+    /// Finds the script of a handler, or makes it.
+    fn of<'s>(specs: &'s mut Vec<Self>, file: &str, handler: &Handler, rule: &str) -> &'s mut Self {
+        let (found, origin) = match handler {
+            Handler::Inline { place, .. } => (None, (place.clone(), None)),
+            Handler::Script { path, function, place } => {
+                let real = real(path);
+                let same = |spec: &Self| matches!(&spec.text, Text::File { real: other, .. } if *other == real);
+                (specs.iter().position(same), (place.clone(), function.clone()))
+            }
+        };
+        let at = found.unwrap_or_else(|| {
+            specs.push(Self::new(file, handler, rule));
+            specs.len() - 1
+        });
+        specs[at].origins.push(origin);
+        &mut specs[at]
+    }
+
+    fn new(file: &str, handler: &Handler, rule: &str) -> Self {
+        let (text, key, path) = match handler {
+            Handler::Inline { code, line, place } => {
+                let text = Text::Inline { code: code.clone(), line: *line, place: place.clone() };
+                (text, ScriptKey::Inline(rule.to_owned()), PathBuf::from(file))
+            }
+            Handler::Script { path, .. } => {
+                let (key, real) = (ScriptKey::File(normalised(path)), real(path));
+                (Text::File { path: path.clone(), real }, key, path.clone())
+            }
+        };
+        let name = match &key {
+            ScriptKey::File(path) => path.display().to_string(),
+            ScriptKey::Inline(_) => file.to_owned(),
+        };
+        let shown_root = folder(Path::new(&name)).display().to_string();
+        let (root, rules, origins) = (folder(&path), Vec::new(), Vec::new());
+        Self { name: name.into(), key, text, root, shown_root, rules, inputs: Inputs::default(), origins }
+    }
+
+    /// Loads the script in a VM of its own and throws it away: everything that can be known without a daemon. It has as
+    /// much time as when it is loaded to run.
+    pub fn check(&self, admin: bool) -> Vec<Diagnostic> {
+        // Not on the caller's thread: a VM's C stack is bounded by its own thread.
+        thread::scope(|scope| {
+            let patience = Patience::default();
+            let (waited_for, (told, loaded)) = (patience.end(), mpsc::sync_channel(1));
+            let load = scope.spawn(move || {
+                let result = load::load(self, &Reporter::default(), admin, waited_for);
+                told.send(result.err().unwrap_or_default()).unwrap_or_default();
+            });
+            let told = match loaded.recv_timeout(LOADING) {
+                Ok(mistakes) => mistakes,
+                Err(mpsc::RecvTimeoutError::Timeout) => vec![unfinished(&self.name, self.place())],
+                Err(mpsc::RecvTimeoutError::Disconnected) => vec![crashed(&self.name)],
+            };
+            drop(patience);
+            drop(load.join());
+            told
+        })
+    }
+
+    /// Where a rule names it.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.origins.first().map(|(place, _)| place)
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// The path without `.` and `..`, unless it leads elsewhere then: `..` behind a link is not where the link stands.
+fn normalised(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    let same = path.canonicalize().is_ok_and(|real| normal.canonicalize().is_ok_and(|other| real == other));
+    if same || !path.exists() { normal } else { path.to_path_buf() }
+}
+
+/// The directory that a file is in.
+fn folder(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
