@@ -89,7 +89,7 @@ fn services(page: &mut Page, catalog: &Catalog, entries: impl Fn(&str) -> Vec<(S
 }
 
 fn subscription(entry: &Subscription) -> String {
-    let Subscription { name, documented, method } = entry;
+    let Subscription { name, documented, method, .. } = entry;
     let mut page = Page::titled(&format!("{name}: a subscription, documented as {documented}"));
     description(&mut page, &method.doc);
     page.heading("EXAMPLE");
