@@ -18,8 +18,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[allow(dead_code, reason = "the feeds are about to use it")]
+mod catch_up;
 mod feed;
 
+pub use catch_up::Cursors;
 use feed::Feed;
 
 use crate::{

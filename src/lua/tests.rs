@@ -44,6 +44,7 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
         timeout,
         concurrency: 16,
         order,
+        catch_up: None,
     };
     let rules = RuleSet { rules: vec![Arc::new(rule)], orphans: Vec::new(), ..RuleSet::default() };
     let spec = ScriptSpec::group(&rules).pop().unwrap();

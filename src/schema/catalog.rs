@@ -65,7 +65,7 @@ pub struct Subscription {
     /// Its input holds the parameters, its output is the notification.
     pub method: Method,
     /// How to find out what was missed; none where it is lost.
-    pub recovery: Option<Recovery>,
+    pub recovery: Option<Arc<Recovery>>,
 }
 
 /// A request and its answer.
@@ -186,7 +186,7 @@ impl Catalog {
         }
         let mut subscriptions = Vec::with_capacity(streams.len());
         for (rpc, method) in streams {
-            let recovery = Recovery::of(&rpc, &method, &commands)?;
+            let recovery = Recovery::of(&rpc, &method, &commands)?.map(Arc::new);
             let (name, documented) = (names::snake_case(&method.name), method.name.clone());
             let entry = Arc::new(Subscription { name, documented, method, recovery });
             by_path.insert(entry.method.path.clone(), Entry::Subscription(Arc::clone(&entry)));

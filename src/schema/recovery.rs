@@ -224,13 +224,13 @@ mod tests {
         subject().recovery.as_ref().unwrap()
     }
 
-    fn bytes(plan: &Message, value: Json) -> Vec<u8> {
-        encode::encode(plan, &&value, None).unwrap()
+    fn bytes(plan: &Message, value: &Json) -> Vec<u8> {
+        encode::encode(plan, &value, None).unwrap()
     }
 
     /// The list's request for a rule's filter.
-    fn asked(filter: Json, wanted: Wanted) -> Option<Json> {
-        let parameters = bytes(&subject().method.input, json!({ "count": 3, "filter": filter }));
+    fn asked(filter: &Json, wanted: Wanted) -> Option<Json> {
+        let parameters = bytes(&subject().method.input, &json!({ "count": 3, "filter": filter }));
         let request = recovery().request(&parameters, wanted).unwrap()?;
         Some(from_wire(&recovery().command.method.input, &request).unwrap())
     }
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_rules_own_conditions_hold_and_of_two_lower_bounds_the_later() {
-        let filter = |wanted| asked(json!({ "body_search": "x", "min_timestamp": 50 }), wanted).unwrap();
+        let filter = |wanted| asked(&json!({ "body_search": "x", "min_timestamp": 50 }), wanted).unwrap();
         let all = filter(Wanted::Since(70));
         assert_eq!(all["filter"]["body_search"], "x");
         assert_eq!(all["filter"]["type"], "TYPE_INBOUND");
@@ -257,8 +257,8 @@ mod tests {
 
     #[test]
     fn conditions_that_nothing_can_meet_ask_for_nothing() {
-        assert_eq!(asked(json!({ "type": "outbound" }), Wanted::Unread), None);
-        assert!(asked(json!({ "type": "unspecified" }), Wanted::Unread).is_some());
+        assert_eq!(asked(&json!({ "type": "outbound" }), Wanted::Unread), None);
+        assert!(asked(&json!({ "type": "unspecified" }), Wanted::Unread).is_some());
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
             { "id": { "type": "inbound", "id": 7 }, "timestamp": 12, "body": "one" },
             { "body": "without an id" },
         ] });
-        let found = recovery().notifications(&bytes(&recovery().command.method.output, page)).unwrap();
+        let found = recovery().notifications(&bytes(&recovery().command.method.output, &page)).unwrap();
         let shown = from_wire(&subject().method.output, &found[0]).unwrap();
         assert_eq!(shown["message"]["body"], "one");
         let marks: Vec<_> = found.iter().map(|each| recovery().mark(each).unwrap()).collect();

@@ -1,0 +1,1 @@
+//! Histories of messages, gaps and restarts against the simulated daemon's own lists.
