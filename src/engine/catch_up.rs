@@ -165,12 +165,15 @@ impl Missed {
     /// Takes from the page until a batch is full or the page is empty.
     fn take(&mut self, catch_up: &CatchUp) -> Vec<Bytes> {
         let (mut batch, mut ids) = (Vec::new(), HashSet::new());
-        let seen = catch_up.seen();
+        let mut seen = catch_up.seen();
         while let Some(notification) = (batch.len() < BATCH).then(|| self.page.pop_front()).flatten() {
             match catch_up.recovery.mark(&notification) {
                 // A daemon may understand the bound otherwise; what is older was not missed.
                 Ok(Some(mark)) if mark.time < self.since || seen.holds(mark.id) || !ids.insert(mark.id) => {}
-                Ok(Some(_)) => batch.push(notification),
+                Ok(Some(mark)) => {
+                    seen.reached(mark, now());
+                    batch.push(notification);
+                }
                 // It could not be told from itself the next time.
                 Ok(None) | Err(_) => self.unreadable += 1,
             }

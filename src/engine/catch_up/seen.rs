@@ -52,8 +52,8 @@ enum Owed {
     Nothing,
     /// All from a time on, which stays where it is until all was handed over, whatever the stream brings meanwhile.
     Since(u64),
-    /// What no client has seen; with the newest of it that was handed over. The mark is used up by asking: a list that
-    /// broke off cannot be asked for again, and goes on by time.
+    /// What no client has seen; with the time of the first of it, then of the newest that was handed over. The mark is
+    /// used up by asking: a list that broke off cannot be asked for again, and goes on by time.
     Unread(Option<u64>),
 }
 
@@ -109,7 +109,15 @@ impl Seen {
         true
     }
 
-    /// Notes what a list brought.
+    /// A list has begun to come; it is said where.
+    pub(super) fn reached(&mut self, mark: Mark, now: u64) {
+        if self.owed == Owed::Unread(None) {
+            self.owed = Owed::Unread(Some(mark.time.min(now)));
+            self.changes += 1;
+        }
+    }
+
+    /// Notes what a list brought and was handed over.
     pub(super) fn note_listed(&mut self, mark: Mark, now: u64) {
         self.insert(mark, now);
         if let Owed::Unread(reached) = &mut self.owed {
