@@ -10,10 +10,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(sources("proto")?)?;
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    prost_build::Config::new()
-        .include_file("olvid.rs")
-        .disable_comments(["."])
-        .compile_fds(compiler.file_descriptor_set())?;
+    let mut files = compiler.file_descriptor_set();
+    // What describes RPCs is read by reflection only.
+    files.file.retain(|file| file.extension.is_empty() && file.package() != "google.protobuf");
+    prost_build::Config::new().include_file("olvid.rs").disable_comments(["."]).compile_fds(files)?;
     Ok(())
 }
 

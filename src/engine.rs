@@ -18,9 +18,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[allow(dead_code, reason = "the feeds are about to use it")]
+mod catch_up;
 mod feed;
 pub mod watch;
 
+pub use catch_up::Cursors;
 use feed::Feed;
 
 use crate::{

@@ -72,6 +72,9 @@ pub struct Rule {
     pub concurrency: usize,
     /// Which runs wait for each other.
     pub order: Order,
+    /// Whether what was missed is listed and handled: also what was missed before the start (true), never (false), or
+    /// what is missed while the host runs (none). True only where the subscription has a recovery.
+    pub catch_up: Option<bool>,
 }
 
 /// What handles a rule's notifications.

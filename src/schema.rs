@@ -10,7 +10,9 @@ pub mod json;
 pub mod message;
 pub mod names;
 pub mod order;
+pub mod recovery;
 pub mod wire;
 
 pub use catalog::{Answer, Catalog, Command, Method, Shape, Subscription, Upload};
 pub use message::{Cardinality, Enum, Field, Kind, Message};
+pub use recovery::Recovery;

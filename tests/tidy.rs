@@ -26,7 +26,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("mlua", &["lua"]),
     ("serde_yaml", &["rules/yaml"]),
     ("tokio_rustls", &["daemon"]),
-    ("prost_reflect", &["schema/catalog", "simulator"]),
+    ("prost_reflect", &["schema/catalog", "schema/recovery", "simulator"]),
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
     ("notify", &["engine/watch"]),

@@ -50,6 +50,7 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
         timeout,
         concurrency: 16,
         order,
+        catch_up: None,
     };
     let rule = Arc::new(rule);
     let rules = RuleSet { rules: vec![Arc::clone(&rule)], orphans: Vec::new(), ..RuleSet::default() };

@@ -7,19 +7,23 @@ use super::{
     node::{Entry, Value},
     resolve::Context,
 };
-use crate::{diagnostic::Diagnostic, schema::names};
+use crate::{
+    diagnostic::Diagnostic,
+    schema::{Subscription, names},
+};
 
 pub(super) const NAME: &str = "name";
 pub(super) const SUBSCRIPTION: &str = "subscription";
 pub(super) const HANDLER: &str = "handler";
 pub(super) const LUA: &str = "lua";
+const CATCH_UP: &str = "catch_up";
 
 /// Every key of a rule.
-pub(super) const KEYS: [&str; 9] =
-    [NAME, SUBSCRIPTION, HANDLER, LUA, "enabled", "description", "timeout", "concurrency", "order"];
+pub(super) const KEYS: [&str; 10] =
+    [NAME, SUBSCRIPTION, HANDLER, LUA, "enabled", "description", "timeout", "concurrency", "order", CATCH_UP];
 
 /// What other programs call these keys.
-const SYNONYMS: [(&str, &str); 13] = [
+const SYNONYMS: [(&str, &str); 16] = [
     ("on", SUBSCRIPTION),
     ("event", SUBSCRIPTION),
     ("trigger", SUBSCRIPTION),
@@ -33,6 +37,9 @@ const SYNONYMS: [(&str, &str); 13] = [
     ("comment", "description"),
     ("max_runtime", "timeout"),
     ("parallel", "concurrency"),
+    ("recover", CATCH_UP),
+    ("replay", CATCH_UP),
+    ("missed", CATCH_UP),
 ];
 
 /// Names longer than this fill a log line.
@@ -52,6 +59,7 @@ pub(super) struct Keys {
     pub(super) timeout: Duration,
     pub(super) concurrency: usize,
     pub(super) order: Order,
+    pub(super) catch_up: Option<bool>,
 }
 
 /// Whether this is a key of a rule.
@@ -74,14 +82,12 @@ pub(super) fn read(context: &mut Context<'_>, entries: &[Entry]) -> Keys {
         timeout: Duration::from_secs(30),
         concurrency: 16,
         order: Order::default(),
+        catch_up: None,
     };
     for entry in entries {
         match entry.key.as_str() {
             NAME => keys.name = name(context, entry),
-            "enabled" => match entry.value.value {
-                Value::Bool(enabled) => keys.enabled = enabled,
-                _ => context.wrong(entry, "true or false", None),
-            },
+            "enabled" => keys.enabled = truth(context, entry).unwrap_or(keys.enabled),
             "description" => match entry.value.text() {
                 Some(text) => keys.description = Some(text.to_owned()),
                 None => context.wrong(entry, "a text", Some("put it in quotes")),
@@ -89,10 +95,31 @@ pub(super) fn read(context: &mut Context<'_>, entries: &[Entry]) -> Keys {
             "timeout" => keys.timeout = timeout(context, entry).unwrap_or(keys.timeout),
             "concurrency" => keys.concurrency = concurrency(context, entry).unwrap_or(keys.concurrency),
             "order" => keys.order = order(context, entry).unwrap_or_default(),
+            CATCH_UP => keys.catch_up = truth(context, entry),
             _ => {}
         }
     }
     keys
+}
+
+/// Tells a rule that asks for what its subscription cannot give.
+pub(super) fn check_catch_up(context: &mut Context<'_>, entries: &[Entry], subscription: &Subscription) {
+    let asks = |entry: &&Entry| entry.key == CATCH_UP && matches!(entry.value.value, Value::Bool(true));
+    let Some(entry) = entries.iter().find(asks).filter(|_| subscription.recovery.is_none()) else { return };
+    let can = context.catalog.subscriptions().iter().filter(|known| known.recovery.is_some());
+    let can: Vec<_> = can.map(|known| format!("`{}`", known.name)).collect();
+    let message = format!("{} cannot be caught up: the daemon does not keep what was missed", subscription.name);
+    let help = format!("remove `{CATCH_UP}`; it is for {}", can.join(", "));
+    let place = context.document.value_place(entry);
+    context.tell(Diagnostic::error("no-catch-up", message).at(place).help(help));
+}
+
+fn truth(context: &mut Context<'_>, entry: &Entry) -> Option<bool> {
+    if let Value::Bool(truth) = entry.value.value {
+        return Some(truth);
+    }
+    context.wrong(entry, "true or false", None);
+    None
 }
 
 fn name(context: &mut Context<'_>, entry: &Entry) -> Option<String> {

@@ -178,6 +178,7 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let subscription = entries.iter().find(|entry| entry.key == keys::SUBSCRIPTION);
     let subscription = subscription.and_then(|entry| self::subscription(context, entry));
     let request = if let Some(subscription) = &subscription {
+        keys::check_catch_up(context, entries, subscription);
         parameters::read(context, subscription, &unknown)
     } else {
         parameters::unknown_everywhere(context, &unknown);
@@ -203,6 +204,7 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
         timeout: written.timeout,
         concurrency: written.concurrency,
         order: written.order,
+        catch_up: written.catch_up,
     })
 }
 

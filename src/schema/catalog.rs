@@ -4,7 +4,7 @@
 //! its service is an `*AdminService`. How a command's answer unwraps and how an upload is sent follow from its shape.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, LazyLock},
 };
 
@@ -16,6 +16,7 @@ use prost_reflect::{
 use super::{
     message::{Cardinality, Enum, Field, Kind, Message, Oneof},
     names,
+    recovery::Recovery,
 };
 
 /// The descriptors that `build.rs` compiled from `proto/`, comments included.
@@ -63,6 +64,8 @@ pub struct Subscription {
     pub documented: String,
     /// Its input holds the parameters, its output is the notification.
     pub method: Method,
+    /// How to find out what was missed; none where it is lost.
+    pub recovery: Option<Arc<Recovery>>,
 }
 
 /// A request and its answer.
@@ -146,6 +149,9 @@ pub enum SchemaError {
     /// A message too big for the conversions, which keep a bit for each field.
     #[error("`{0}` has more than 64 fields")]
     Fields(String),
+    /// An option that names what there is not.
+    #[error("the recovery of `{0}` does not fit: {1}")]
+    Recovery(String, &'static str),
 }
 
 impl Catalog {
@@ -159,18 +165,14 @@ impl Catalog {
         let pool = DescriptorPool::decode(bytes)?;
         let mut builder = Builder { comments: comments(&pool), ..Builder::default() };
         let mut services = Vec::new();
-        let (mut subscriptions, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());
+        let (mut streams, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());
         for service in pool.services() {
             let doc = builder.comment(&service.parent_file(), service.path());
             services.push(Service { name: service.name().to_owned(), doc });
             for rpc in service.methods() {
                 let method = builder.method(&rpc);
                 if service.name().ends_with("NotificationService") {
-                    let name = names::snake_case(&method.name);
-                    let documented = method.name.clone();
-                    let entry = Arc::new(Subscription { name, documented, method });
-                    by_path.insert(entry.method.path.clone(), Entry::Subscription(Arc::clone(&entry)));
-                    subscriptions.push(entry);
+                    streams.push((rpc, method));
                 } else {
                     let admin = service.name().ends_with("AdminService");
                     let prefix = if admin { "admin_" } else { "" };
@@ -182,7 +184,17 @@ impl Catalog {
                 }
             }
         }
-        for message in pool.all_messages() {
+        let mut subscriptions = Vec::with_capacity(streams.len());
+        for (rpc, method) in streams {
+            let recovery = Recovery::of(&rpc, &method, &commands)?.map(Arc::new);
+            let (name, documented) = (names::snake_case(&method.name), method.name.clone());
+            let entry = Arc::new(Subscription { name, documented, method, recovery });
+            by_path.insert(entry.method.path.clone(), Entry::Subscription(Arc::clone(&entry)));
+            subscriptions.push(entry);
+        }
+        let describing = describing(&pool);
+        let sent = |message: &MessageDescriptor| !describing.contains(message.parent_file().name());
+        for message in pool.all_messages().filter(sent) {
             if builder.message(&message).fields.len() > 64 {
                 return Err(SchemaError::Fields(message.full_name().to_owned()));
             }
@@ -377,6 +389,16 @@ impl Builder {
     fn comment(&mut self, file: &FileDescriptor, path: &[i32]) -> String {
         self.comments.remove(&(file.name().to_owned(), path.to_vec())).unwrap_or_default()
     }
+}
+
+/// The files of options and what they import: they describe the wire and are no part of it.
+fn describing(pool: &DescriptorPool) -> HashSet<String> {
+    let options = pool.files().filter(|file| file.extensions().len() > 0);
+    options
+        .flat_map(|file| {
+            file.dependencies().chain([file.clone()]).map(|file| file.name().to_owned()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Collects the leading comments of all files, one space of indentation removed from each line.

@@ -35,7 +35,8 @@ impl OrderKey {
     }
 }
 
-fn key(path: &[usize], plan: &Message, bytes: &[u8]) -> Result<u64, WireError> {
+/// Reads the number at the end of a path of field indices, a hash where a message ends it; 0 where there is none.
+pub(super) fn key(path: &[usize], plan: &Message, bytes: &[u8]) -> Result<u64, WireError> {
     match path {
         [] => Ok(0),
         [last] => Ok(match last_value(plan, bytes, *last)? {
@@ -82,7 +83,11 @@ fn below(message: &Message, wanted: impl Fn(&str) -> bool) -> Option<Vec<usize>>
 }
 
 /// A message field's bytes: borrowed, unless it occurs more than once and has to be merged.
-fn submessage<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Option<Cow<'b, [u8]>>, WireError> {
+pub(super) fn submessage<'b>(
+    plan: &Message,
+    bytes: &'b [u8],
+    index: usize,
+) -> Result<Option<Cow<'b, [u8]>>, WireError> {
     let mut reader = Reader::new(plan, bytes);
     let mut first = None;
     while let Some((found, value)) = reader.advance()? {
@@ -97,7 +102,8 @@ fn submessage<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Optio
     Ok(first.map(Cow::Borrowed))
 }
 
-fn last_value<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Option<Value<'b>>, WireError> {
+/// The value that counts of a singular field.
+pub(super) fn last_value<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Option<Value<'b>>, WireError> {
     let mut reader = Reader::new(plan, bytes);
     let mut last = None;
     while let Some((found, value)) = reader.advance()? {

@@ -33,6 +33,13 @@ impl Clock {
         }
     }
 
+    /// Sets a clock that is set by hand, backward too.
+    pub fn set(&self, milliseconds: u64) {
+        if let Some(time) = &self.0 {
+            time.store(milliseconds, Ordering::SeqCst);
+        }
+    }
+
     /// Moves a clock set by hand forward; the machine's clock moves by itself.
     pub fn advance(&self, by: Duration) {
         if let Some(time) = &self.0 {

@@ -29,7 +29,11 @@ def published():
 
 def ours(path):
     with open(path, "rb") as file:
-        return list(descriptor_pb2.FileDescriptorSet.FromString(file.read()).file)
+        files = descriptor_pb2.FileDescriptorSet.FromString(file.read()).file
+    # Files that define options of our own, and what they import, describe the wire and are no part of it.
+    options = [each for each in files if each.extension]
+    describing = {name for each in options for name in (each.name, *each.dependency)}
+    return [each for each in files if each.name not in describing]
 
 
 def facts(files):

@@ -1,0 +1,189 @@
+//! Catching up: what came while a feed's stream was not open is listed by a command and handed over as it would have been.
+//!
+//! The daemon keeps nothing for a stream that is not open, and its mark of what is unread is shared by all its clients;
+//! so a feed has a cursor of its own ([`seen`]), kept over the end of the host by [`Cursors`]. The stream is opened
+//! first, then what was missed is listed and handed over, then the stream is read: nothing falls between, and what is
+//! in both is told by its id.
+//!
+//! What stays out: what was deleted meanwhile; what is stored with a stamp more than [`SLACK`](seen::SLACK) older than
+//! what was handed over before it; before anything was handed over, what a clock of the host's that is ahead of the
+//! daemon's takes for older than the stream. Conditions are met by what a message is when it is listed: one that was
+//! changed so that it meets them now is handed over. A host that dies, rather than stops, hands over again what came in
+//! the seconds before, since its cursor was kept last.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+
+mod cursors;
+mod seen;
+#[cfg(test)]
+mod tests;
+
+pub use cursors::Cursors;
+pub(super) use seen::Cursor;
+use seen::Seen;
+
+use crate::{
+    daemon::{CallError, Daemon, Disposition, Messages},
+    schema::{Recovery, Subscription, recovery::Wanted, wire::WireError},
+};
+
+/// Notifications handed over at once.
+const BATCH: usize = 64;
+
+/// Lists in a row that yield nothing before the stream is read without.
+const ATTEMPTS: u32 = 3;
+
+/// What a feed knows of what it handed over: the cursor by which it finds out what it missed.
+pub(super) struct CatchUp {
+    recovery: Arc<Recovery>,
+    parameters: Bytes,
+    /// Shared with [`Cursors`] alone, which looks every few seconds.
+    seen: Arc<Mutex<Seen>>,
+    failures: u32,
+}
+
+/// A list of what was missed, under way.
+pub(super) struct Missed {
+    messages: Option<Messages>,
+    since: u64,
+    page: VecDeque<Bytes>,
+    /// Elements that were left out because they cannot be read or have no id.
+    pub(super) unreadable: u64,
+}
+
+/// Milliseconds since 1970, as the host's clock says.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl CatchUp {
+    /// For a subscription with its encoded parameters; none where what is missed cannot be listed.
+    pub(super) fn new(subscription: &Subscription, parameters: &Bytes) -> Option<Self> {
+        // Parameters that only other things can meet get nothing by the stream either.
+        let recovery = subscription.recovery.clone()?;
+        recovery.request(parameters, Wanted::Unread).ok().flatten()?;
+        Some(Self { recovery, parameters: parameters.clone(), seen: Arc::default(), failures: 0 })
+    }
+
+    /// Before the first opening: catches up with what came before the start. Without a cursor that is what no client of
+    /// the daemon has seen.
+    pub(super) fn resume(&mut self, cursor: Option<Cursor>, now: u64) {
+        self.seen().resume(cursor, now);
+    }
+
+    /// To be called each time the stream stands, before it is read; returns whether to list what was missed.
+    pub(super) fn opened(&mut self, now: u64) -> bool {
+        self.seen().opened(now)
+    }
+
+    /// Takes note of a notification of the stream that is about to be handed over; false when it was handed over before.
+    pub(super) fn is_new(&mut self, notification: &Bytes, now: u64) -> bool {
+        // What cannot be read is handed over all the same: its handler's rule tells.
+        let Ok(Some(mark)) = self.recovery.mark(notification) else { return true };
+        self.seen().note_live(mark, now)
+    }
+
+    /// Lists what was missed. It goes over the streams' connections: a list waits while its queue is full, and commands,
+    /// which may be what empties the queue, must not wait with it.
+    pub(super) async fn missed(&mut self, daemon: &Daemon) -> Result<Missed, CallError> {
+        let wanted = self.seen().wanted();
+        let request = match wanted {
+            Some(wanted) => self.recovery.request(&self.parameters, wanted).map_err(unreadable)?,
+            None => None,
+        };
+        let messages = match request {
+            Some(request) => {
+                let place = daemon.place().await?;
+                Some(daemon.subscribe(place, &self.recovery.command.method, request).await?)
+            }
+            None => None,
+        };
+        let since = if let Some(Wanted::Since(since)) = wanted { since } else { 0 };
+        Ok(Missed { messages, since, page: VecDeque::new(), unreadable: 0 })
+    }
+
+    /// Takes note of a batch of [`Missed`] that was handed over.
+    pub(super) fn handed_over(&mut self, batch: &[Bytes], now: u64) {
+        self.failures = 0;
+        let mut seen = self.seen();
+        for mark in batch.iter().filter_map(|notification| self.recovery.mark(notification).ok().flatten()) {
+            seen.note_listed(mark, now);
+        }
+    }
+
+    /// All of [`Missed`] was handed over.
+    pub(super) fn caught_up(&mut self) {
+        self.failures = 0;
+        self.seen().settle();
+    }
+
+    /// Learns why a list could not be had, or not all of it. Returns whether to read the stream without; otherwise the
+    /// stream is to be opened again and the list asked for again, which then goes on where it broke off.
+    ///
+    /// A refusal for good, and a page that is too big to take, give up what was missed; after three failures in a row it
+    /// stays owed, to be asked for again the next time the stream is opened.
+    pub(super) fn failed(&mut self, error: &CallError) -> bool {
+        // Too big for us; the daemon's own word for asking less is another.
+        let too_big = error.code == "OUT_OF_RANGE";
+        if too_big || error.disposition == Disposition::Permanent {
+            self.caught_up();
+            return true;
+        }
+        self.failures = (self.failures + 1) % ATTEMPTS;
+        self.failures == 0
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Missed {
+    /// Returns what is next in order and was not handed over, and none at the end. It is to be told to
+    /// [`CatchUp::handed_over`] once it was; the next page is not read before.
+    pub(super) async fn next_batch(&mut self, catch_up: &CatchUp) -> Result<Option<Vec<Bytes>>, CallError> {
+        loop {
+            let batch = self.take(catch_up);
+            if !batch.is_empty() {
+                return Ok(Some(batch));
+            }
+            let Some(messages) = &mut self.messages else { return Ok(None) };
+            match messages.next().await? {
+                Some(page) => self.page = catch_up.recovery.notifications(&page).map_err(unreadable)?.into(),
+                None => self.messages = None,
+            }
+        }
+    }
+
+    /// Takes from the page until a batch is full or the page is empty.
+    fn take(&mut self, catch_up: &CatchUp) -> Vec<Bytes> {
+        let (mut batch, mut ids) = (Vec::new(), HashSet::new());
+        let mut seen = catch_up.seen();
+        while let Some(notification) = (batch.len() < BATCH).then(|| self.page.pop_front()).flatten() {
+            match catch_up.recovery.mark(&notification) {
+                // A daemon may understand the bound otherwise; what is older was not missed.
+                Ok(Some(mark)) if mark.time < self.since || seen.holds(mark.id) || !ids.insert(mark.id) => {}
+                Ok(Some(mark)) => {
+                    seen.reached(mark, now());
+                    batch.push(notification);
+                }
+                // It could not be told from itself the next time.
+                Ok(None) | Err(_) => self.unreadable += 1,
+            }
+        }
+        batch
+    }
+}
+
+/// A list that is no message of the type it should be: asking again gets the same.
+fn unreadable(error: WireError) -> CallError {
+    let message = format!("the list cannot be read: {error}");
+    CallError { code: "INTERNAL", message, disposition: Disposition::Permanent, retry_at: None }
+}

@@ -1,0 +1,182 @@
+//! What was handed over, as far as it takes to find out what was missed: a cursor as a value.
+//!
+//! The cursor is a time of the daemon's and the ids handed over from there on. Stamps may come out of order by
+//! [`SLACK`]: a list is asked for from that much before the newest, and what is in it twice is told by its id. At most
+//! [`REMEMBERED`] ids are kept. Where one has to be dropped, nothing of its time is asked for again: rather missed than
+//! handled twice, and only by what was stored out of order behind so many others.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::schema::recovery::{Mark, Wanted};
+
+/// How far stamps may be out of order, in milliseconds.
+pub(super) const SLACK: u64 = 60_000;
+
+/// Ids of one feed that are kept: those of the last minute of 270 messages a second.
+pub(super) const REMEMBERED: usize = 16_384;
+
+/// Where a feed stands, to be kept over the end of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) struct Cursor {
+    /// All that is older was handed over, or is not to be.
+    pub(in crate::engine) since: u64,
+    /// Time and id of what was handed over since.
+    pub(in crate::engine) seen: Vec<(u64, u64)>,
+}
+
+/// What a feed has handed over. Times are in milliseconds since 1970.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Where it began; none before the stream was open.
+    start: Option<u64>,
+    /// Whether that is the host's word alone, which no message has confirmed.
+    guessed: bool,
+    /// The newest of all, and of those that the stream brought.
+    newest: u64,
+    live: u64,
+    /// Of what is older no id is known any more.
+    forgotten: u64,
+    owed: Owed,
+    times: HashMap<u64, u64>,
+    order: BTreeSet<(u64, u64)>,
+    /// How often it changed.
+    changes: u64,
+}
+
+/// What is still to be listed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Owed {
+    #[default]
+    Nothing,
+    /// All from a time on, which stays where it is until all was handed over, whatever the stream brings meanwhile.
+    Since(u64),
+    /// What no client has seen; with the time of the first of it, then of the newest that was handed over. The mark is
+    /// used up by asking: a list that broke off cannot be asked for again, and goes on by time.
+    Unread(Option<u64>),
+}
+
+impl Seen {
+    /// Goes on where another run stopped; without a cursor, with what no client has seen.
+    pub(super) fn resume(&mut self, cursor: Option<Cursor>, now: u64) {
+        self.owed = Owed::Unread(None);
+        let Some(cursor) = cursor else { return };
+        let since = cursor.since.min(now);
+        (self.start, self.owed) = (Some(since), Owed::Since(since));
+        for (time, id) in cursor.seen {
+            self.insert(Mark { id, time }, now);
+        }
+    }
+
+    /// The stream stands: what came since it stood last is owed. Returns whether anything is.
+    pub(super) fn opened(&mut self, now: u64) -> bool {
+        if self.start.is_none() {
+            (self.start, self.guessed) = (Some(now), true);
+            self.changes += 1;
+        } else if self.owed == Owed::Nothing {
+            self.owed = Owed::Since(self.bound());
+        }
+        self.owed != Owed::Nothing
+    }
+
+    /// What to list.
+    pub(super) fn wanted(&self) -> Option<Wanted> {
+        match self.owed {
+            Owed::Nothing => None,
+            Owed::Unread(None) => Some(Wanted::Unread),
+            Owed::Unread(Some(reached)) => Some(Wanted::Since(reached.saturating_sub(SLACK).max(self.forgotten))),
+            Owed::Since(since) => Some(Wanted::Since(since.max(self.forgotten))),
+        }
+    }
+
+    pub(super) fn holds(&self, id: u64) -> bool {
+        self.times.contains_key(&id)
+    }
+
+    /// Notes what the stream brought; false where it was handed over before.
+    pub(super) fn note_live(&mut self, mark: Mark, now: u64) -> bool {
+        if self.holds(mark.id) {
+            return false;
+        }
+        if self.guessed {
+            // A host whose clock is ahead of the daemon's would take what comes now for something old.
+            (self.guessed, self.start) = (false, self.start.map(|start| start.min(mark.time)));
+        }
+        self.live = self.live.max(mark.time.min(now));
+        self.insert(mark, now);
+        self.forget();
+        true
+    }
+
+    /// A list has begun to come; it is said where.
+    pub(super) fn reached(&mut self, mark: Mark, now: u64) {
+        if self.owed == Owed::Unread(None) {
+            self.owed = Owed::Unread(Some(mark.time.min(now)));
+            self.changes += 1;
+        }
+    }
+
+    /// Notes what a list brought and was handed over.
+    pub(super) fn note_listed(&mut self, mark: Mark, now: u64) {
+        self.insert(mark, now);
+        if let Owed::Unread(reached) = &mut self.owed {
+            *reached = (*reached).max(Some(mark.time.min(now)));
+        }
+    }
+
+    /// All that was owed was handed over, or cannot be had.
+    pub(super) fn settle(&mut self) {
+        self.owed = Owed::Nothing;
+        self.changes += 1;
+    }
+
+    /// Where it stands; none while that cannot be said by a time.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        let since = match self.wanted() {
+            Some(Wanted::Unread) => return None,
+            Some(Wanted::Since(since)) => since,
+            None => self.start.map(|_| self.bound())?,
+        };
+        Some(Cursor { since, seen: self.order.range((since, 0)..).copied().collect() })
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The earliest time that something missed can have.
+    fn bound(&self) -> u64 {
+        self.start.unwrap_or_default().max(self.forgotten).max(self.newest.saturating_sub(SLACK))
+    }
+
+    /// A stamp from the future counts as now: whoever sends one must not move the cursor there.
+    fn insert(&mut self, mark: Mark, now: u64) {
+        let time = mark.time.min(now);
+        if self.times.insert(mark.id, time).is_none() {
+            self.order.insert((time, mark.id));
+        }
+        self.newest = self.newest.max(time);
+        self.changes += 1;
+        if self.order.len() > REMEMBERED
+            && let Some((time, id)) = self.order.pop_first()
+        {
+            self.times.remove(&id);
+            self.forgotten = self.forgotten.max(time + 1);
+        }
+    }
+
+    /// Drops what can come neither by the stream nor by a list again.
+    fn forget(&mut self) {
+        let live = self.live.saturating_sub(SLACK);
+        let needed = match self.wanted() {
+            Some(Wanted::Unread) => 0,
+            Some(Wanted::Since(since)) => live.min(since),
+            None => live,
+        };
+        while let Some(&(time, id)) = self.order.first().filter(|(time, _)| *time < needed) {
+            self.order.remove(&(time, id));
+            self.times.remove(&id);
+        }
+    }
+}
