@@ -8,11 +8,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::{runtime::Handle, sync::watch};
 use tonic::{
-    Request, Streaming,
+    Request, Status, Streaming,
     client::Grpc,
     metadata::{Ascii, MetadataValue},
-    transport::Channel,
 };
 
 use crate::schema::Method;
@@ -20,6 +20,7 @@ use crate::schema::Method;
 pub mod codec;
 mod connection;
 mod error;
+mod exchange;
 mod preface;
 pub mod tls;
 mod transport;
@@ -30,7 +31,9 @@ pub use connection::STREAMS_PER_CONNECTION;
 pub(crate) use connection::pauses;
 use connection::{Gate, Lease, Pool, Purpose};
 pub use error::{CallError, Disposition};
+use exchange::Exchange;
 pub use tls::TlsFiles;
+use transport::Target;
 
 /// Where the daemon is and who we are to it.
 #[derive(Clone)]
@@ -99,22 +102,38 @@ impl fmt::Debug for Secret {
 pub struct Daemon(Arc<Inner>);
 
 struct Inner {
-    settings: Settings,
+    url: String,
+    max_message_size: usize,
+    keys: watch::Sender<Keys>,
     gate: Arc<Gate>,
     subscriptions: Pool,
     commands: Pool,
 }
 
+/// What authenticates us, for the time being.
+#[derive(Clone)]
+struct Keys {
+    client: Option<Secret>,
+    admin: Option<Administrator>,
+}
+
 /// A stream of messages that holds its place on a connection until it is dropped.
 pub struct Messages {
     streaming: Streaming<Bytes>,
+    /// How it failed, until that is classified.
+    failure: Option<Status>,
     lease: Lease,
 }
 
 /// A place on a connection for one stream.
-pub struct Place {
-    grpc: Grpc<Channel>,
-    lease: Lease,
+pub struct Place(Lease);
+
+impl Settings {
+    /// Whether the keys would be sent where others on the way can read them: to another machine, without TLS. The
+    /// published client does that too, and a container's network may be meant.
+    pub fn expose_keys(&self) -> bool {
+        Target::new(&self.url, &self.tls).is_ok_and(|target| target.is_exposed())
+    }
 }
 
 impl Daemon {
@@ -122,29 +141,40 @@ impl Daemon {
     ///
     /// Called on the runtime that is to own the sockets; calls may then come from any thread with tokio's timers.
     pub fn new(settings: Settings) -> Result<Self, CallError> {
-        let target = transport::Target::new(&settings.url, &settings.tls)?;
-        let io = tokio::runtime::Handle::try_current().map_err(|error| CallError::internal(error.to_string()))?;
+        let Settings { url, tls, client_key, admin, max_message_size } = settings;
+        let target = Target::new(&url, &tls)?;
+        let io = Handle::try_current().map_err(|error| CallError::internal(error.to_string()))?;
         let gate = Arc::<Gate>::default();
         let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions, io.clone(), Arc::clone(&gate));
         let commands = Pool::new(target, Purpose::Commands, io, Arc::clone(&gate));
-        Ok(Self(Arc::new(Inner { settings, gate, subscriptions, commands })))
+        let keys = watch::Sender::new(Keys { client: client_key, admin });
+        Ok(Self(Arc::new(Inner { url, max_message_size, keys, gate, subscriptions, commands })))
     }
 
     /// Where it connects to, as the user wrote it.
     pub fn url(&self) -> &str {
-        &self.0.settings.url
+        &self.0.url
     }
 
     /// Whether administration is possible.
     pub fn is_admin(&self) -> bool {
-        self.0.settings.admin.is_some()
+        self.0.keys.borrow().admin.is_some()
+    }
+
+    /// Replaces the keys: new calls and streams go under these, open streams stay as they are.
+    pub fn set_keys(&self, client_key: Option<Secret>, admin: Option<Administrator>) {
+        self.0.keys.send_replace(Keys { client: client_key, admin });
+    }
+
+    /// Waits until the keys are replaced, from now on.
+    pub async fn rekeyed(&self) {
+        // The sender lives as long as this value.
+        drop(self.0.keys.subscribe().changed().await);
     }
 
     /// Finds a place for a stream of notifications on a connection that stands.
     pub async fn place(&self) -> Result<Place, CallError> {
-        let lease = self.0.subscriptions.lease().await?;
-        let grpc = self.ready(&lease).await?;
-        Ok(Place { grpc, lease })
+        self.0.subscriptions.lease().await.map(Place)
     }
 
     /// Opens a stream of notifications. Resolves with the server's headers, which may come with the first notification
@@ -160,59 +190,62 @@ impl Daemon {
 
     /// Sends one request and waits for its one answer.
     pub async fn unary(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
-        let lease = self.0.commands.lease().await?;
-        let mut grpc = self.ready(&lease).await?;
-        let request = self.request(request, admin);
-        let answer = grpc.unary(request, path(method)?, RawCodec).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| lease.failed(&status))
+        again_once(|| self.ask(method, admin, request.clone())).await
     }
 
     /// Sends one request and reads a stream of answers.
     pub async fn pages(&self, method: &Method, admin: bool, request: Bytes) -> Result<Messages, CallError> {
-        let lease = self.0.commands.lease().await?;
-        let grpc = self.ready(&lease).await?;
-        self.stream_on(Place { grpc, lease }, method, request, admin).await
+        let open =
+            || async { self.stream_on(Place(self.0.commands.lease().await?), method, request.clone(), admin).await };
+        again_once(open).await
     }
 
-    /// Sends a stream of requests and waits for its one answer.
+    /// Sends a stream of requests and waits for its one answer. It is the caller's to make that stream again.
     pub async fn upload<S>(&self, method: &Method, admin: bool, requests: S) -> Result<Bytes, CallError>
     where
         S: Stream<Item = Bytes> + Send + 'static,
     {
         let lease = self.0.commands.lease().await?;
-        let mut grpc = self.ready(&lease).await?;
         let request = self.request(requests, admin);
-        let answer = grpc.client_streaming(request, path(method)?, RawCodec).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| lease.failed(&status))
+        match self.grpc(&lease).client_streaming(request, path(method)?, RawCodec).await {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err(lease.failed(&status).await),
+        }
+    }
+
+    async fn ask(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
+        let lease = self.0.commands.lease().await?;
+        match self.grpc(&lease).unary(self.request(request, admin), path(method)?, RawCodec).await {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err(lease.failed(&status).await),
+        }
     }
 
     async fn stream_on(
         &self,
-        place: Place,
+        Place(lease): Place,
         method: &Method,
         request: Bytes,
         admin: bool,
     ) -> Result<Messages, CallError> {
-        let Place { mut grpc, lease } = place;
         let request = self.request(request, admin);
-        let answer = grpc.server_streaming(request, path(method)?, RawCodec).await;
-        let streaming = answer.map_err(|status| lease.failed(&status))?.into_inner();
-        Ok(Messages { streaming, lease })
+        match self.grpc(&lease).server_streaming(request, path(method)?, RawCodec).await {
+            Ok(answer) => Ok(Messages { streaming: answer.into_inner(), failure: None, lease }),
+            Err(status) => Err(lease.failed(&status).await),
+        }
     }
 
-    async fn ready(&self, lease: &Lease) -> Result<Grpc<Channel>, CallError> {
-        let limit = self.0.settings.max_message_size;
-        let mut grpc = Grpc::new(lease.channel()).max_decoding_message_size(limit).max_encoding_message_size(limit);
-        grpc.ready().await.map_err(|error| lease.broken(&error))?;
-        Ok(grpc)
+    fn grpc(&self, lease: &Lease) -> Grpc<Exchange> {
+        let limit = self.0.max_message_size;
+        lease.grpc().max_decoding_message_size(limit).max_encoding_message_size(limit)
     }
 
     /// Wraps a body with the key that it goes under.
     fn request<T>(&self, body: T, admin: bool) -> Request<T> {
-        let settings = &self.0.settings;
+        let keys = self.0.keys.borrow();
         let mut request = Request::new(body);
         let metadata = request.metadata_mut();
-        match (&settings.client_key, &settings.admin) {
+        match (&keys.client, &keys.admin) {
             (Some(key), _) if !admin => drop(metadata.insert("daemon-client-key", key.0.clone())),
             (_, Some(administrator)) => {
                 metadata.insert("daemon-client-key", administrator.key.0.clone());
@@ -225,10 +258,30 @@ impl Daemon {
     }
 }
 
+/// Makes a call, and once more where the daemon never looked at it.
+async fn again_once<T, F>(attempt: impl Fn() -> F) -> Result<T, CallError>
+where
+    F: Future<Output = Result<T, CallError>>,
+{
+    match attempt().await {
+        Err(error) if error.disposition == Disposition::Again => attempt().await,
+        outcome => outcome,
+    }
+}
+
 impl Messages {
-    /// Returns the next message, or none at the end of the stream.
+    /// Returns the next message, or none at the end of the stream. May be dropped and called again.
     pub async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
-        self.streaming.message().await.map_err(|status| self.lease.failed(&status))
+        if self.failure.is_none() {
+            match self.streaming.message().await {
+                Ok(message) => return Ok(message),
+                Err(status) => self.failure = Some(status),
+            }
+        }
+        let Some(status) = &self.failure else { return Ok(None) };
+        let error = self.lease.failed(status).await.under_way();
+        self.failure = None;
+        Err(error)
     }
 }
 

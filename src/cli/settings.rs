@@ -2,11 +2,13 @@
 //!
 //! The names are the published client's. Nothing is put into the environment, and a key is read into a
 //! [`Secret`] at once; a trailing line end of a key file is not part of the key. A line of the file that is no assignment
-//! is left out and told by its number: it may belong to somebody else's program.
+//! is left out and told by its number: it may belong to somebody else's program. The keys alone can be read again, in the
+//! same way, as their files may be replaced while the program runs.
 
 use std::{
     collections::HashMap,
     env, fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -22,32 +24,27 @@ const CREDENTIAL: &str = "olvid-client-key";
 pub(super) struct Found {
     pub(super) settings: Settings,
     pub(super) notices: Vec<String>,
+    /// The files that keys were read from: what to look at for new ones.
+    #[allow(dead_code, reason = "read by who watches files")]
+    pub(super) key_files: Vec<PathBuf>,
+}
+
+/// What authenticates us.
+pub(super) struct Keys {
+    pub(super) client_key: Option<Secret>,
+    pub(super) admin: Option<Administrator>,
+}
+
+/// Reads the keys again, from where [`find`] found them.
+#[allow(dead_code, reason = "called by who watches files")]
+pub(super) fn keys(flags: &Connection) -> Result<Keys, String> {
+    Variables::new().keys(flags)
 }
 
 /// Finds the settings of a command that talks to the daemon.
 pub(super) fn find(flags: &Connection) -> Result<Found, String> {
     let mut variables = Variables::new();
-    let client_key = match &flags.client_key_file {
-        Some(path) => Some(key_file(path)?),
-        None => variables.key("OLVID_CLIENT_KEY", credential)?,
-    };
-    let admin_key = match &flags.admin_client_key_file {
-        Some(path) => Some(key_file(path)?),
-        None => variables.key("OLVID_ADMIN_CLIENT_KEY", || Ok(None))?,
-    };
-    let identity_id = match (flags.identity_id, variables.get("OLVID_IDENTITY_ID")) {
-        (Some(id), _) => id,
-        (None, Some(id)) => {
-            id.trim().parse().map_err(|_| format!("OLVID_IDENTITY_ID is `{id}`, not a whole number"))?
-        }
-        (None, None) => 0,
-    };
-    if client_key.is_none() && admin_key.is_none() {
-        // A line that was left out may be the one with the key.
-        let ways = "no client key: set OLVID_CLIENT_KEY, OLVID_CLIENT_KEY_FILE or --client-key-file".to_owned();
-        variables.notices.insert(0, ways);
-        return Err(variables.notices.join("\n  "));
-    }
+    let Keys { client_key, admin } = variables.keys(flags)?;
     let url = flags.daemon_url.clone().or_else(|| variables.get("OLVID_DAEMON_URL"));
     let tls = TlsFiles {
         server_certificate: variables.path(flags.server_certificate.as_ref(), "OLVID_SERVER_CERTIFICATE_PATH", None),
@@ -71,25 +68,35 @@ pub(super) fn find(flags: &Connection) -> Result<Found, String> {
         url: url.unwrap_or_else(|| DEFAULT_URL.to_owned()),
         tls,
         client_key,
-        admin: admin_key.map(|key| Administrator { key, identity_id }),
+        admin,
         max_message_size: flags.max_message_size,
     };
-    Ok(Found { settings, notices: variables.notices })
+    if settings.expose_keys() {
+        let url = settings.url.rsplit('@').next().unwrap_or_default();
+        let notice =
+            format!("the client key goes to {url} in clear, where others on the way can read it: use https://");
+        variables.notices.push(notice);
+    }
+    Ok(Found { settings, notices: variables.notices, key_files: variables.key_files })
 }
 
-/// The environment over the `.env` file.
+/// The environment over the `.env` file, and what was found out on the way.
 struct Variables {
     file: HashMap<String, String>,
+    /// Where that file is, if there is one.
+    path: Option<PathBuf>,
+    key_files: Vec<PathBuf>,
     notices: Vec<String>,
 }
 
 impl Variables {
     fn new() -> Self {
         let (mut file, mut notices) = (HashMap::new(), Vec::new());
-        if let Some(path) = dotenv_path() {
+        let path = dotenv_path();
+        if let Some(path) = &path {
             // The cause may quote the line, and the line may hold a key: only its number is passed on.
             let mut bad = |what: String| notices.push(format!("`{}`: {what}", path.display()));
-            match dotenvy::from_path_iter(&path) {
+            match dotenvy::from_path_iter(path) {
                 Err(_) => bad("it cannot be read".to_owned()),
                 Ok(pairs) => {
                     for (at, pair) in pairs.enumerate() {
@@ -101,7 +108,33 @@ impl Variables {
                 }
             }
         }
-        Self { file, notices }
+        Self { file, path, key_files: Vec::new(), notices }
+    }
+
+    /// Both keys, each by the precedence of all settings; one of them there must be.
+    fn keys(&mut self, flags: &Connection) -> Result<Keys, String> {
+        let client_key = match &flags.client_key_file {
+            Some(path) => Some(self.key_file(path)?),
+            None => self.key("OLVID_CLIENT_KEY", true)?,
+        };
+        let admin_key = match &flags.admin_client_key_file {
+            Some(path) => Some(self.key_file(path)?),
+            None => self.key("OLVID_ADMIN_CLIENT_KEY", false)?,
+        };
+        if client_key.is_none() && admin_key.is_none() {
+            // A line that was left out may be the one with the key.
+            let ways = "no client key: set OLVID_CLIENT_KEY, OLVID_CLIENT_KEY_FILE or --client-key-file".to_owned();
+            self.notices.insert(0, ways);
+            return Err(self.notices.join("\n  "));
+        }
+        let identity_id = match (flags.identity_id, self.get("OLVID_IDENTITY_ID")) {
+            (Some(id), _) => id,
+            (None, Some(id)) => {
+                id.trim().parse().map_err(|_| format!("OLVID_IDENTITY_ID is `{id}`, not a whole number"))?
+            }
+            (None, None) => 0,
+        };
+        Ok(Keys { client_key, admin: admin_key.map(|key| Administrator { key, identity_id }) })
     }
 
     /// A variable that is set to something.
@@ -111,24 +144,38 @@ impl Variables {
 
     /// A key from a variable, or from the file that the variable with `_FILE` behind its name says: both in the
     /// environment, then what the service manager gives, then both in the `.env` file.
-    fn key(
-        &self,
-        name: &str,
-        given: impl FnOnce() -> Result<Option<Secret>, String>,
-    ) -> Result<Option<Secret>, String> {
+    fn key(&mut self, name: &str, from_service_manager: bool) -> Result<Option<Secret>, String> {
         let file = format!("{name}_FILE");
-        let read = |text: Option<String>, path: Option<String>| match (text, path) {
-            (Some(text), _) => Secret::new(&text).map(Some).map_err(|error| format!("{name}: {error}")),
-            (None, Some(path)) => key_file(Path::new(&path)).map(Some),
-            (None, None) => Ok(None),
-        };
-        if let Some(key) = read(set(name), set(&file))? {
+        let secret = |text: &str| Secret::new(text).map(Some).map_err(|error| format!("{name}: {error}"));
+        if let Some(text) = set(name) {
+            return secret(&text);
+        }
+        if let Some(path) = set(&file) {
+            return self.key_file(Path::new(&path)).map(Some);
+        }
+        if from_service_manager && let Some(path) = credential() {
+            // The service manager sees to who may read it.
+            let key = read_key(&path)?;
+            self.key_files.push(path);
             return Ok(Some(key));
         }
-        if let Some(key) = given()? {
-            return Ok(Some(key));
+        if let Some(text) = self.get(name) {
+            self.key_files.extend(self.path.clone());
+            return secret(&text);
         }
-        read(self.get(name), self.get(&file))
+        self.get(&file).map(|path| self.key_file(Path::new(&path))).transpose()
+    }
+
+    /// A key in a file of the user's.
+    fn key_file(&mut self, path: &Path) -> Result<Secret, String> {
+        let key = read_key(path)?;
+        let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+        if mode & 0o044 != 0 {
+            let shown = path.display();
+            self.notices.push(format!("`{shown}` holds a key and others can read it: chmod 600 {shown}"));
+        }
+        self.key_files.push(path.to_owned());
+        Ok(key)
     }
 
     fn path(&mut self, flag: Option<&PathBuf>, name: &str, documented: Option<&str>) -> Option<PathBuf> {
@@ -152,14 +199,14 @@ fn dotenv_path() -> Option<PathBuf> {
     here.ancestors().map(|folder| folder.join(".env")).find(|path| path.is_file())
 }
 
-fn key_file(path: &Path) -> Result<Secret, String> {
+fn read_key(path: &Path) -> Result<Secret, String> {
     let text =
         fs::read_to_string(path).map_err(|error| format!("cannot read the key in `{}`: {error}", path.display()))?;
     Secret::new(&text).map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
-fn credential() -> Result<Option<Secret>, String> {
-    let Some(folder) = env::var_os("CREDENTIALS_DIRECTORY") else { return Ok(None) };
-    let path = Path::new(&folder).join(CREDENTIAL);
-    if path.is_file() { key_file(&path).map(Some) } else { Ok(None) }
+/// What the service manager gives, if it does.
+fn credential() -> Option<PathBuf> {
+    let path = Path::new(&env::var_os("CREDENTIALS_DIRECTORY")?).join(CREDENTIAL);
+    path.is_file().then_some(path)
 }

@@ -2,7 +2,8 @@
 //!
 //! A pool opens a connection when no open one has room, one at a time, and remembers a failed attempt: until its pause
 //! is over every caller gets the same answer at once, so that a thousand feeds do not storm a daemon that restarts. A
-//! connection that failed is not used again; what holds it finds out by its own error.
+//! connection that ended is not used again, and whatever was on it is told the same cause. A stream that is broken off is
+//! that stream's affair only.
 
 use std::{
     sync::{
@@ -13,18 +14,21 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     runtime::Handle,
     sync::{Mutex as AsyncMutex, watch},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
-use tonic::{Status, transport::Channel};
+use tonic::{Status, body::Body, client::Grpc};
 
 use super::{
     CONNECT_TIMEOUT,
-    error::{CallError, broken, innermost, is_transport},
+    error::{Break, CallError, innermost},
+    exchange::Exchange,
     preface::Greeting,
-    transport::{Connector, Target},
+    transport::{Socket, Target},
 };
 
 /// Streams on one connection where the daemon sets no lower limit. With `STREAM_WINDOW` each, all of them stalled take
@@ -41,12 +45,19 @@ const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW * STREAMS_PER_CONNECTION as u32
 /// A command's answer may be a photo or an attachment: wider, so that a download is not bound by round trips.
 const COMMAND_WINDOW: u32 = 1024 * 1024;
 
-/// With [`PING_TIMEOUT`], what a half-dead peer costs at most before it is noticed: 18 s, idle or busy.
+/// With [`PING_TIMEOUT`], what a half-dead peer costs at most before it is noticed: 18 s, idle or busy. Doubled for a
+/// daemon that finds it too often, as gRPC asks, up to [`LONGEST_PING_INTERVAL`]; what the network loses is then still
+/// noticed in time by TCP's own probes.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+const LONGEST_PING_INTERVAL: Duration = Duration::from_mins(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long the server's first frame, its settings, may take behind the handshake before we stop waiting for its limit.
-const SETTINGS_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a daemon says with its farewell when it is pinged too often.
+const TOO_MANY_PINGS: &str = "too_many_pings";
+
+/// How long a call that failed with its connection waits for the cause that all its calls are told. It is there at once,
+/// unless the farewell cannot be sent.
+const CAUSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a pool's connections carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +79,17 @@ pub(super) struct Pool {
 
 /// Whether the daemon can be reached: what the pools of one daemon know together, so that it sees one attempt at a time
 /// and what one learns helps the other.
-#[derive(Default)]
 pub(super) struct Gate {
     failure: Mutex<Option<Failure>>,
     reached: watch::Sender<()>,
+    /// How often a new connection asks whether its peer is there.
+    pings: Mutex<Duration>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { failure: Mutex::default(), reached: watch::Sender::default(), pings: Mutex::new(PING_INTERVAL) }
+    }
 }
 
 /// The last attempt, while its pause lasts; the pauses go on where they were until one succeeds.
@@ -98,6 +116,17 @@ impl Gate {
         self.reached.send_replace(());
     }
 
+    fn pings(&self) -> Duration {
+        *self.pings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note that pings in this interval were too many; returns the interval from now on.
+    fn slow_down(&self, interval: Duration) -> Duration {
+        let mut pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
+        *pings = (*pings).max(LONGEST_PING_INTERVAL.min(interval * 2));
+        *pings
+    }
+
     /// Starts the next pause; the error then says when it is over.
     fn close(&self, error: CallError) -> CallError {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,11 +139,14 @@ impl Gate {
 }
 
 struct Connection {
-    channel: Channel,
+    exchange: Exchange,
+    target: Target,
     retired: AtomicBool,
     used: Mutex<usize>,
     /// What the server said it takes at one time.
     greeting: watch::Receiver<Greeting>,
+    /// Why it ended.
+    ended: watch::Receiver<Option<CallError>>,
 }
 
 /// A place on a connection, given back when dropped.
@@ -128,53 +160,87 @@ impl Pool {
     /// Finds a place, on a new connection if need be.
     pub(super) async fn lease(&self) -> Result<Lease, CallError> {
         let mut connections = self.connections.lock().await;
-        connections.retain(|connection| !connection.retired.load(Ordering::Acquire));
+        connections.retain(|connection| connection.lives());
         if let Some(lease) = connections.iter().find_map(|connection| connection.lease(self.purpose)) {
             return Ok(lease);
         }
         if let Some(error) = self.gate.closed() {
             return Err(error);
         }
-        let connection = self.connect().await.map_err(|error| self.gate.close(error))?;
+        let attempt = self.io.spawn(connect(self.target.clone(), self.purpose, Arc::clone(&self.gate)));
+        let connected = attempt.await.unwrap_or_else(|error| Err(error.to_string()));
+        let connection = connected.map_err(|cause| {
+            let cause = format!("cannot connect to {}: {cause}", self.target.url());
+            self.gate.close(CallError::unavailable(cause))
+        })?;
         self.gate.open();
+        let connection = Arc::new(connection);
         connections.push(Arc::clone(&connection));
         Ok(Lease::take(connection))
     }
+}
 
-    async fn connect(&self) -> Result<Arc<Connection>, CallError> {
-        let (said, mut greeting) = watch::channel(Greeting::Awaited);
-        let connector = Connector::new(self.target.clone(), said);
-        let window = if self.purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
-        let endpoint = self
-            .target
-            .endpoint()?
-            .initial_stream_window_size(window)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true);
-        let attempt = async move { timeout(CONNECT_TIMEOUT, endpoint.connect_with_connector(connector)).await };
-        let channel = match self.io.spawn(attempt).await {
-            Ok(Ok(Ok(channel))) => channel,
-            Ok(Ok(Err(error))) => return Err(self.unreachable(&innermost(&error))),
-            Err(error) => return Err(self.unreachable(&error.to_string())),
-            Ok(Err(_)) => return Err(self.unreachable(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
-        };
-        // Until its settings are there more may be sent than the server takes, which it would refuse. One that does not
-        // send them is none; the first call on it will tell.
-        drop(timeout(SETTINGS_TIMEOUT, greeting.wait_for(|said| *said != Greeting::Awaited)).await);
-        if let Greeting::Failed(cause) = &*greeting.borrow() {
-            return Err(self.unreachable(cause));
+/// Makes a connection that stands: the server has said its first word. Otherwise says why it does not.
+async fn connect(target: Target, purpose: Purpose, gate: Arc<Gate>) -> Result<Connection, String> {
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let seconds = CONNECT_TIMEOUT.as_secs();
+    let (said, mut greeting) = watch::channel(Greeting::Awaited);
+    let socket = timeout_at(deadline, target.dial(said)).await;
+    let socket = socket.map_err(|_| format!("no answer within {seconds} s"))?.map_err(|error| innermost(&error))?;
+    let pings = gate.pings();
+    let window = if purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
+    let handshake = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(pings)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .handshake::<_, Body>(TokioIo::new(socket))
+        .await;
+    let (sender, serving) = handshake.map_err(|error| innermost(&error))?;
+    let (over, ended) = watch::channel(None);
+    tokio::spawn(serve(serving, over, pings, gate));
+    // Until its settings are there more may be sent than the server takes, which it would refuse. A peer that takes a
+    // connection and is silent is not there: a stopped process does that.
+    match timeout_at(deadline, greeting.wait_for(|said| *said != Greeting::Awaited)).await {
+        Err(_) => return Err(format!("it takes the connection and says nothing for {seconds} s")),
+        Ok(Err(_)) => return Err("the connection was dropped".to_owned()),
+        Ok(Ok(said)) => {
+            if let Greeting::Failed(cause) = &*said {
+                return Err(cause.to_string());
+            }
         }
-        Ok(Arc::new(Connection { channel, retired: AtomicBool::new(false), used: Mutex::new(0), greeting }))
     }
+    let exchange = Exchange::new(sender);
+    Ok(Connection { exchange, target, retired: AtomicBool::new(false), used: Mutex::new(0), greeting, ended })
+}
 
-    fn unreachable(&self, cause: &str) -> CallError {
-        CallError::unavailable(format!("cannot connect to {}: {cause}", self.target.url()))
-    }
+type Serving = http2::Connection<TokioIo<Socket>, Body, TokioExecutor>;
+
+/// Drives a connection to its end and tells the cause of it, the same to everybody who was on it.
+async fn serve(serving: Serving, over: watch::Sender<Option<CallError>>, pings: Duration, gate: Arc<Gate>) {
+    let cause = match serving.await {
+        Ok(()) => CallError::closed(),
+        Err(error) => {
+            let cause = CallError::broken(&error, PING_TIMEOUT);
+            if cause.message.contains(TOO_MANY_PINGS) {
+                let interval = gate.slow_down(pings).as_secs();
+                let advice = "the daemon finds our pings too frequent; they are sent every";
+                CallError::unavailable(format!("{advice} {interval} s from now on"))
+            } else {
+                cause
+            }
+        }
+    };
+    over.send_replace(Some(cause));
 }
 
 impl Connection {
+    fn lives(&self) -> bool {
+        !self.retired.load(Ordering::Acquire) && !self.exchange.is_closed()
+    }
+
     fn lease(self: &Arc<Self>, purpose: Purpose) -> Option<Lease> {
         let said = if let Greeting::Limit(limit) = *self.greeting.borrow() { limit as usize } else { usize::MAX };
         let room = match purpose {
@@ -185,6 +251,10 @@ impl Connection {
         let full = *self.used.lock().unwrap_or_else(PoisonError::into_inner) >= room;
         (!full).then(|| Lease::take(Arc::clone(self)))
     }
+
+    fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
 }
 
 impl Lease {
@@ -193,22 +263,29 @@ impl Lease {
         Self(connection)
     }
 
-    pub(super) fn channel(&self) -> Channel {
-        self.0.channel.clone()
+    /// What calls are made with.
+    pub(super) fn grpc(&self) -> Grpc<Exchange> {
+        Grpc::with_origin(self.0.exchange.clone(), self.0.target.origin().clone())
     }
 
-    /// Classifies a status; a connection that failed gets no further callers.
-    pub(super) fn failed(&self, status: &Status) -> CallError {
-        if is_transport(status) {
-            self.0.retired.store(true, Ordering::Release);
+    /// Classifies the status of a call on this connection; one that ended gets no further callers.
+    pub(super) async fn failed(&self, status: &Status) -> CallError {
+        let broken = match Break::of(status) {
+            None => return CallError::answered(status),
+            Some(Break::Known(error)) => return error.clone(),
+            Some(Break::Stream(error)) => return CallError::reset(error),
+            Some(Break::Unsent) => {
+                self.0.retire();
+                return CallError::unsent();
+            }
+            Some(Break::Connection(error)) => CallError::broken(error, PING_TIMEOUT),
+        };
+        self.0.retire();
+        let mut ended = self.0.ended.clone();
+        match timeout(CAUSE_TIMEOUT, ended.wait_for(Option::is_some)).await {
+            Ok(Ok(cause)) => cause.clone().unwrap_or(broken),
+            _ => broken,
         }
-        CallError::from_status(status)
-    }
-
-    /// The connection is gone before anything was sent.
-    pub(super) fn broken(&self, error: &tonic::transport::Error) -> CallError {
-        self.0.retired.store(true, Ordering::Release);
-        CallError::unavailable(broken(error))
     }
 }
 

@@ -1,23 +1,24 @@
 //! The way to the daemon: its address, the socket, TLS on it, and a reader along of what the server says first.
 
 use std::{
-    future::Future,
     io,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use http::Uri;
-use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     sync::watch,
+    time::timeout,
 };
 use tokio_rustls::client::TlsStream;
-use tonic::transport::Endpoint;
-use tower_service::Service;
 
 use super::{
     CallError,
@@ -32,6 +33,7 @@ pub(super) struct Target {
     host: Arc<str>,
     port: u16,
     tls: Option<Tls>,
+    origin: Uri,
 }
 
 /// The port of the published client's default address.
@@ -59,60 +61,89 @@ impl Target {
             None => DEFAULT_PORT,
         };
         let tls = secure.then(|| files.read()).transpose()?;
-        Ok(Self { url: url.into(), host: host.into(), port, tls })
+        let literal = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let scheme = if secure { "https" } else { "http" };
+        let origin = format!("{scheme}://{literal}:{port}").parse().map_err(|_| bad("write host:port"))?;
+        Ok(Self { url: url.into(), host: host.into(), port, tls, origin })
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The endpoint as the HTTP/2 client sees it; sockets come from the [`Connector`].
-    pub(super) fn endpoint(&self) -> Result<Endpoint, CallError> {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let parse = |scheme: &str| format!("{scheme}://{host}:{}", self.port).parse::<Uri>();
-        match (parse("http"), parse(scheme)) {
-            // TLS is on the socket already: the endpoint must not ask for it again, only the requests name it.
-            (Ok(plain), Ok(named)) => Ok(Endpoint::from(plain).origin(named)),
-            _ => Err(CallError::invalid(format!("`{}` is no address of a daemon", self.url))),
+    /// Where requests say that they go.
+    pub(super) fn origin(&self) -> &Uri {
+        &self.origin
+    }
+
+    /// Whether what is sent can be read by others on its way: beyond this machine, and without TLS.
+    pub(super) fn is_exposed(&self) -> bool {
+        let here = self.host.parse::<IpAddr>().map_or(&*self.host == "localhost", |address| address.is_loopback());
+        self.tls.is_none() && !here
+    }
+
+    /// Makes a socket, TLS included, that tells what the server says first.
+    pub(super) async fn dial(&self, greeting: watch::Sender<Greeting>) -> io::Result<Socket> {
+        let addresses = lookup_host((&*self.host, self.port)).await;
+        let addresses = addresses
+            .map_err(|error| io::Error::other(format!("`{}` cannot be resolved: {error}", self.host)))?
+            .collect();
+        let stream = first_of(alternating(addresses)).await?;
+        stream.set_nodelay(true)?;
+        probe(&stream)?;
+        let stream = match &self.tls {
+            None => Stream::Plain(stream),
+            Some(tls) => Stream::Tls(Box::new(tls.handshake(&self.host, stream).await?), tls.clone()),
+        };
+        Ok(Socket { stream, preface: Some(Preface::new(greeting)) })
+    }
+}
+
+/// How long an address may take before the next one is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Addresses of the two families in turn, so that one dead family costs one head start.
+fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (these, those): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
+    let (mut these, mut those) = (these.into_iter(), those.into_iter());
+    let mut turns = Vec::with_capacity(these.len() + those.len());
+    while these.len() + those.len() > 0 {
+        turns.extend(these.next());
+        turns.extend(those.next());
+    }
+    turns
+}
+
+/// Connects to the first address that answers; they are tried in order, each with a head start.
+async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let (mut under_way, mut failure) = (FuturesUnordered::new(), None);
+    loop {
+        under_way.extend(waiting.next().map(TcpStream::connect));
+        let next =
+            if waiting.len() > 0 { timeout(HEAD_START, under_way.next()).await } else { Ok(under_way.next().await) };
+        match next {
+            Ok(Some(Ok(stream))) => return Ok(stream),
+            Ok(Some(Err(error))) => failure = failure.or(Some(error)),
+            Ok(None) if waiting.len() == 0 => {
+                return Err(failure.unwrap_or_else(|| io::Error::other("the name has no address")));
+            }
+            Ok(None) | Err(_) => {}
         }
     }
 }
 
-/// Makes sockets for one connection.
-#[derive(Clone)]
-pub(super) struct Connector {
-    target: Target,
-    greeting: watch::Sender<Greeting>,
-}
-
-impl Connector {
-    pub(super) fn new(target: Target, greeting: watch::Sender<Greeting>) -> Self {
-        Self { target, greeting }
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Socket>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Socket>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { target, greeting } = self.clone();
-        Box::pin(async move {
-            let stream = TcpStream::connect((&*target.host, target.port)).await?;
-            stream.set_nodelay(true)?;
-            let stream = match target.tls {
-                None => Stream::Plain(stream),
-                Some(tls) => Stream::Tls(Box::new(tls.handshake(&target.host, stream).await?), tls),
-            };
-            Ok(TokioIo::new(Socket { stream, preface: Some(Preface::new(greeting)) }))
-        })
-    }
+/// Has TCP itself look after a connection, beside HTTP/2's pings, which a daemon may not want often: a peer that the
+/// network lost is noticed within 19 s when idle, and within 18 s when it owes us an acknowledgement.
+fn probe(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes =
+        TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(3)).with_retries(3);
+    socket.set_tcp_keepalive(&probes)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(18)))?;
+    Ok(())
 }
 
 /// A socket that reads along until the server has said its first word.
@@ -206,6 +237,8 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
     use super::*;
 
     #[test]
@@ -217,5 +250,39 @@ mod tests {
         assert_eq!(target("http://daemon").unwrap(), ("daemon".into(), 50051));
         assert!(target("ftp://x").unwrap_err().message.contains("https://host:port"));
         assert!(target("http://a b").is_err());
+    }
+
+    #[test]
+    fn what_leaves_the_machine_without_tls_is_exposed() {
+        let exposed = |url: &str| Target::new(url, &TlsFiles::default()).unwrap().is_exposed();
+        assert!(["localhost", "http://127.0.0.1:1", "http://127.8.8.8", "[::1]:7"].iter().all(|url| !exposed(url)));
+        assert!(
+            ["http://10.0.0.1", "daemon:50051", "[2001:db8::1]:7", "http://0.0.0.0"].iter().all(|url| exposed(url))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_costs_a_head_start() {
+        // One that waits in a full queue is neither refused nor taken.
+        let dead = TcpSocket::new_v4().unwrap();
+        dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let dead = dead.listen(1).unwrap();
+        let silent = dead.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(taken) = timeout(HEAD_START, TcpStream::connect(silent)).await {
+            waiting.push(taken.unwrap());
+        }
+        let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let refused = "127.0.0.1:1".parse().unwrap();
+        let stream = first_of(vec![silent, refused, alive.local_addr().unwrap()]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), alive.local_addr().unwrap());
+        assert_eq!(first_of(vec![refused]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let of = |texts: &[&str]| -> Vec<SocketAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
+        let sorted = alternating(of(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]));
+        assert_eq!(sorted, of(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]));
     }
 }

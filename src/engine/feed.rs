@@ -37,6 +37,7 @@ const ASSUMED_OPEN: Duration = Duration::from_secs(2);
 /// Pauses where trying again soon cannot help.
 const REFUSED_PAUSE: Duration = Duration::from_mins(5);
 const UNAUTHORISED_PAUSE: Duration = Duration::from_secs(30);
+const LATER_PAUSE: Duration = Duration::from_mins(1);
 const SLOWER_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Feed {
@@ -87,7 +88,9 @@ impl Teller {
         let (subscription, rules) = (Arc::clone(&self.subscription), Arc::clone(&self.rules));
         let retry_in = pause.as_secs_f64();
         self.reporter.emit(&match error.disposition {
-            Disposition::Retry | Disposition::Slower => Event::FeedLost { subscription, rules, cause, retry_in },
+            Disposition::Again | Disposition::Retry | Disposition::Slower | Disposition::Later => {
+                Event::FeedLost { subscription, rules, cause, retry_in }
+            }
             _ => Event::FeedRefused { subscription, rules, cause, retry_in },
         });
     }
@@ -131,6 +134,7 @@ impl Feed {
         let (subscription, rules) = (self.subscription.name.as_str().into(), self.rules.clone().into());
         let mut teller = Teller { reporter, subscription, rules, told: Told::Nothing };
         let mut attempts = pauses();
+        let mut again = true;
         loop {
             let mut opened = None;
             let error = match self.once(&daemon, &counters, &closing, &mut teller, &mut opened).await {
@@ -141,10 +145,17 @@ impl Feed {
             if opened.is_some_and(|opened| opened.elapsed() >= STABLE) {
                 attempts = pauses();
             }
+            if std::mem::replace(&mut again, error.disposition != Disposition::Again)
+                && error.disposition == Disposition::Again
+            {
+                continue;
+            }
             let pause = match (error.retry_at, error.disposition) {
                 // All feeds wait for the same moment; the first to ask then makes the one attempt for all.
                 (Some(at), _) => at.saturating_duration_since(Instant::now()),
-                (_, Disposition::Retry) => attempts.next().unwrap_or(UNAUTHORISED_PAUSE),
+                _ if error.pause.is_some() => error.pause.unwrap_or_default(),
+                (_, Disposition::Later) => LATER_PAUSE,
+                (_, Disposition::Again | Disposition::Retry) => attempts.next().unwrap_or(UNAUTHORISED_PAUSE),
                 (_, Disposition::Slower) => attempts.next().unwrap_or(UNAUTHORISED_PAUSE).max(SLOWER_PAUSE),
                 (_, Disposition::Permanent) => REFUSED_PAUSE,
                 (_, Disposition::Unauthorised) => UNAUTHORISED_PAUSE,
@@ -243,7 +254,7 @@ impl Feed {
 
 fn ended() -> End {
     let message = "the daemon ended the stream".to_owned();
-    End::Lost(CallError { code: "OK", message, disposition: Disposition::Retry, retry_at: None })
+    End::Lost(CallError::new("OK", message, Disposition::Retry))
 }
 
 /// Takes what else is ready behind a first message; with it the stream's end, where that is ready too.

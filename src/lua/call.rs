@@ -182,12 +182,10 @@ impl PageStream {
                 *pages = Pages::Over;
                 Ok(None)
             }
-            Pages::Away => Err(CallError {
-                code: "CANCELLED",
-                message: "the run that asked for this list is over, or is reading it".to_owned(),
-                disposition: Disposition::Permanent,
-                retry_at: None,
-            }),
+            Pages::Away => {
+                let message = "the run that asked for this list is over, or is reading it";
+                Err(CallError::new("CANCELLED", message, Disposition::Permanent))
+            }
         }
     }
 }
