@@ -48,7 +48,7 @@ impl Files {
         let below = name.replace('.', "/");
         let candidates = [format!("{below}.lua"), format!("{below}/init.lua")];
         let there = |candidate: &&String| {
-            let path = self.root.join(candidate);
+            let path = self.known_as(candidate);
             let there = path.exists();
             if !there {
                 self.inputs.add(path, Fingerprint::Missing);
@@ -62,7 +62,7 @@ impl Files {
                 self.display(&candidates[1])
             ));
         };
-        let known_as = self.root.join(found);
+        let known_as = self.known_as(found);
         let path = self.inside(found).inspect_err(|_| {
             self.inputs.add(&known_as, Fingerprint::at(&known_as, MAX_SCRIPT_BYTES));
         })?;
@@ -122,6 +122,12 @@ impl Files {
 
     fn real_root(&self) -> Result<PathBuf, String> {
         self.root.canonicalize().map_err(|error| format!("cannot use `{}`: {error}", self.shown))
+    }
+
+    /// The path by which a file is recorded: as rules write theirs.
+    fn known_as(&self, below: &str) -> PathBuf {
+        let path = self.root.join(below);
+        path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_path_buf)
     }
 
     fn outside(&self, path: &str) -> String {

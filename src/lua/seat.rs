@@ -77,6 +77,13 @@ impl Seat {
     }
 }
 
+impl Drop for Seat {
+    /// However its worker ends: a lane that goes on needs all its credits.
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
 /// The right to run one notification. Dropped, it is given up: its run counts as failed and holds up nothing any more.
 pub(super) struct Claim {
     pub(super) seat: Rc<Seat>,

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     super::{CREDITS, RuleQueue, ScriptKey, ScriptSpec},
-    bench::{Bench, DEADLY, PATIENCE, PING, finish, message, push},
+    bench::{Bench, DEADLY, PATIENCE, PING, assert_all_credits_are_back, finish, message, push},
 };
 
 /// A handler that says what it got, and of `slow` only when the file `go.lua` is there.
@@ -85,6 +85,7 @@ end";
         assert_eq!(got, (1..=EACH).collect::<Vec<_>>(), "discussion {discussion} after {swaps} swaps");
     }
     assert_eq!(lines.len(), DISCUSSIONS * EACH);
+    assert_all_credits_are_back(&queue);
 }
 
 #[tokio::test]
@@ -168,6 +169,7 @@ async fn a_run_that_outlasts_its_script_s_time_holds_up_nothing() {
     let counters = queue.counters();
     assert_eq!((counters.settled.load(Ordering::Acquire), counters.failed.load(Ordering::Acquire)), (2, 1));
     assert_eq!(bench.counters.failed.load(Ordering::Acquire), 1);
+    assert_all_credits_are_back(&queue);
 }
 
 #[tokio::test]
@@ -289,6 +291,7 @@ async fn a_thread_that_dies_is_seen_and_another_script_goes_on() {
     let counters = queue.counters();
     assert_eq!((counters.settled.load(Ordering::Acquire), counters.failed.load(Ordering::Acquire)), (2, 1));
     assert_eq!(counters.running.load(Ordering::Acquire), 0);
+    assert_all_credits_are_back(&queue);
 }
 
 #[tokio::test]
