@@ -16,6 +16,7 @@ mod chat;
 mod check;
 pub mod control;
 mod dev;
+mod host;
 mod output;
 mod serve;
 mod settings;
@@ -90,6 +91,13 @@ struct Run {
     /// Seconds that running handlers get to finish when the host stops
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Options")]
     grace: Duration,
+    /// Handle at the start what came while the host was not running, for all rules whose subscription can tell and that do
+    /// not say `catch_up: false`
+    #[arg(long, help_heading = "Options")]
+    catch_up: bool,
+    /// Where the host keeps how far each rule has come [env: STATE_DIRECTORY]
+    #[arg(long, value_name = "DIR", help_heading = "Options")]
+    state_directory: Option<PathBuf>,
     #[command(flatten)]
     control: ControlSocket,
 }

@@ -1,37 +1,47 @@
-//! The engine: which scripts and feeds there are, and how they start and stop.
+//! The engine: which scripts and feeds there are, and how one set of rules gives way to another while it runs.
 //!
 //! The control plane. It makes feeds and scripts from a [`RuleSet`], connects them, and is not on the way of a
-//! notification: that goes from a feed's task straight into its rules' queues. Starting is all or nothing: every script
-//! is loaded before the first stream opens.
+//! notification: that goes from a feed's task straight into its rules' queues. Starting is the reload from the empty set,
+//! stopping the reload to it. A reload is all or nothing: everything is read, resolved, compiled and, where scripts keep
+//! state, handed on first; applying it is a step without waiting that cannot fail.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_all};
+use jiff::Timestamp;
 use tokio::{
-    task::JoinSet,
+    sync::Notify,
+    task::JoinHandle,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 
-#[allow(dead_code, reason = "the feeds are about to use it")]
+mod apply;
+mod board;
 mod catch_up;
+mod cell;
 mod feed;
+mod handover;
+mod herald;
+pub mod plan;
+mod prepare;
 pub mod watch;
 
+pub use board::{Board, outcome};
 pub use catch_up::Cursors;
-use feed::Feed;
+use herald::Herald;
+use plan::View;
 
 use crate::{
     daemon::Daemon,
     diagnostic::Diagnostic,
-    lua::{Counters, Prepared, RuleQueue, Script, ScriptSpec},
-    report::{Event, Origin, Reporter},
-    rules::{Rule, RuleSet},
+    lua::{Counters, RuleQueue, Script, ScriptKey},
+    report::{Event, Origin, Reload, ReloadResult, Reporter, Trigger},
+    rules::{Rule, RuleSet, inputs::Fingerprint},
 };
 
 /// How long a script's thread may take to end when its grace is over, before it is given up.
@@ -39,79 +49,197 @@ const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// A running set of rules.
 pub struct Engine {
-    scripts: Vec<Script>,
-    feeds: JoinSet<()>,
-    planned: usize,
-    closing: CancellationToken,
-    counters: Arc<Counters>,
+    daemon: Daemon,
     reporter: Reporter,
+    counters: Arc<Counters>,
+    herald: Herald,
+    telling: JoinHandle<()>,
+    board: Arc<Board>,
+    running: Running,
+    /// Scripts that finish what they had when they were replaced.
+    retired: Vec<Script>,
+    /// What was read at the last attempt to load, whatever became of it.
+    held: BTreeMap<PathBuf, Fingerprint>,
+    /// A running script read something that it had not read when it was loaded.
+    grown: Arc<Notify>,
+    /// Whether rules that do not say so themselves catch up with what came before the start.
+    catch_up: bool,
+    cursors: Option<Cursors>,
+    keeping: Option<JoinHandle<()>>,
+    next_feed: u64,
+}
+
+/// What runs now.
+#[derive(Default)]
+struct Running {
+    generation: u64,
+    view: View,
+    rules: BTreeMap<String, Arc<Rule>>,
+    queues: BTreeMap<String, RuleQueue>,
+    scripts: BTreeMap<ScriptKey, (Script, u64)>,
+    feeds: apply::Feeds,
 }
 
 impl Engine {
-    /// Loads every script and then opens every stream; with any mistake, nothing runs.
-    pub async fn start(rules: &RuleSet, daemon: &Daemon, reporter: &Reporter) -> Result<Self, Vec<Diagnostic>> {
-        let counters = Arc::<Counters>::default();
-        let specs = ScriptSpec::group(rules);
-        let named: Vec<Vec<Arc<Rule>>> = specs.iter().map(|spec| spec.rules.clone()).collect();
-        let start = |spec| Prepared::load(spec, Some(daemon.clone()), reporter.clone(), Arc::clone(&counters));
-        let started = join_all(specs.into_iter().map(start)).await;
-        let (mut scripts, mut mistakes) = (Vec::new(), Vec::new());
-        for result in started {
-            match result {
-                Ok(script) => scripts.push(script.start()),
-                Err(found) => mistakes.extend(found),
-            }
+    /// Makes an engine that runs nothing yet.
+    pub fn new(daemon: &Daemon, reporter: &Reporter) -> Self {
+        let (herald, telling) = Herald::start(reporter.clone());
+        Self {
+            daemon: daemon.clone(),
+            reporter: reporter.clone(),
+            counters: Arc::default(),
+            herald,
+            telling,
+            board: Arc::default(),
+            running: Running::default(),
+            retired: Vec::new(),
+            held: BTreeMap::new(),
+            grown: Arc::default(),
+            catch_up: false,
+            cursors: None,
+            keeping: None,
+            next_feed: 0,
         }
-        if !mistakes.is_empty() {
-            for script in &scripts {
-                script.stop(Instant::now());
-            }
-            return Err(mistakes);
-        }
-        let mut routes: Vec<(Arc<Rule>, RuleQueue)> = Vec::new();
-        for (rules, script) in named.iter().zip(&scripts) {
-            let lanes: Vec<_> = rules.iter().map(|rule| (Arc::clone(rule), RuleQueue::new())).collect();
-            script.attach(&lanes);
-            routes.extend(lanes);
-        }
-        let feeds = plan(routes.iter().map(|(rule, queue)| (rule, queue)));
-        reporter.emit(&Event::Started {
-            rules: named.iter().map(Vec::len).sum(),
-            scripts: scripts.len(),
-            feeds: feeds.len(),
-        });
-        let planned = feeds.len();
-        let mut running = JoinSet::new();
-        let closing = CancellationToken::new();
-        for feed in feeds {
-            running.spawn(feed.run(daemon.clone(), reporter.clone(), Arc::clone(&counters), closing.clone()));
-        }
-        Ok(Self { scripts, feeds: running, planned, closing, counters, reporter: reporter.clone() })
     }
 
-    /// What has come in and been dealt with.
+    /// Lets all rules that can, and do not say otherwise, catch up at the start with what came before it; and keeps in a
+    /// state directory how far each has come. Before the first load.
+    #[must_use]
+    pub fn catching_up(mut self, all: bool, cursors: Option<Cursors>) -> Self {
+        self.catch_up = all;
+        self.keeping = cursors.clone().map(|cursors| tokio::spawn(cursors.run()));
+        self.cursors = cursors;
+        self
+    }
+
+    /// Starts with a set that is there already; with any mistake in its scripts, nothing runs.
+    pub async fn start(rules: &RuleSet, daemon: &Daemon, reporter: &Reporter) -> Result<Self, Vec<Diagnostic>> {
+        let mut engine = Self::new(daemon, reporter);
+        let reload = engine.replace(prepare::Loaded::of(rules.clone()), Trigger::Start).await;
+        match reload.result {
+            ReloadResult::Rejected => Err(reload.diagnostics.to_vec()),
+            _ => Ok(engine),
+        }
+    }
+
+    /// Loads rule files and scripts and, where there is no mistake in any, lets them run instead of what runs now.
+    ///
+    /// Tells what became of it, unless it is the first load, which the caller tells.
+    pub async fn reload(&mut self, paths: &[PathBuf], trigger: Trigger) -> Arc<Reload> {
+        let loaded = self.load(paths).await;
+        self.replace(loaded, trigger).await
+    }
+
+    async fn replace(&mut self, loaded: prepare::Loaded, trigger: Trigger) -> Arc<Reload> {
+        let begun = loaded.begun;
+        let first = self.running.generation == 0;
+        let reload = match self.prepare(loaded).await {
+            Ok(next) => {
+                if first && !next.warnings.is_empty() {
+                    let diagnostics = next.warnings.clone().into();
+                    self.reporter.emit(&Event::Checked { diagnostics, rejected: false });
+                }
+                self.apply(next, trigger)
+            }
+            Err(diagnostics) => {
+                Reload { result: ReloadResult::Rejected, diagnostics: diagnostics.into(), ..self.nothing_new(trigger) }
+            }
+        };
+        let reload = Arc::new(Reload { took: begun.elapsed(), at: Timestamp::now(), ..reload });
+        self.board.reloaded(&reload);
+        match reload.result {
+            _ if first => {}
+            ReloadResult::Rejected => self.reporter.emit(&Event::ReloadRejected(Arc::clone(&reload))),
+            _ => self.reporter.emit(&Event::Reloaded(Arc::clone(&reload))),
+        }
+        reload
+    }
+
+    /// A reload that came to nothing.
+    fn nothing_new(&self, trigger: Trigger) -> Reload {
+        Reload {
+            generation: self.running.generation,
+            result: ReloadResult::Unchanged,
+            trigger,
+            at: Timestamp::now(),
+            took: Duration::ZERO,
+            added: Vec::new(),
+            removed: Vec::new(),
+            changed: Vec::new(),
+            kept: self.running.rules.len(),
+            scripts: Vec::new(),
+            diagnostics: Arc::default(),
+        }
+    }
+
+    /// What came in and was dealt with.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
-    /// How many streams it was started with.
+    /// How many streams there are.
     pub fn feeds(&self) -> usize {
-        self.planned
+        self.running.feeds.len()
+    }
+
+    /// What can be seen of it from outside, while it runs.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Everything that was read for what runs, or for the last attempt, with what was in it.
+    pub fn held(&self) -> BTreeMap<PathBuf, Fingerprint> {
+        let mut held = self.held.clone();
+        for (script, _) in self.running.scripts.values() {
+            for (path, was) in script.inputs.all() {
+                held.entry(path).or_insert(was);
+            }
+        }
+        held
+    }
+
+    /// Is notified when running scripts read something new, which [`held`](Self::held) then has.
+    pub fn grown(&self) -> Arc<Notify> {
+        Arc::clone(&self.grown)
+    }
+
+    /// Waits for a script's thread to end unexpectedly, and tells it. The next load replaces the script.
+    pub async fn script_died(&self) {
+        let alive = self.running.scripts.values().filter(|(script, _)| !script.is_dead());
+        let deaths: Vec<_> = alive
+            .map(|(script, _)| {
+                let name = Arc::clone(&script.name);
+                Box::pin(async move {
+                    script.died().await;
+                    name
+                })
+            })
+            .collect();
+        if deaths.is_empty() {
+            return std::future::pending().await;
+        }
+        let (script, ..) = select_all(deaths).await;
+        self.reporter.emit(&Event::ScriptDied { script });
     }
 
     /// Closes the streams, lets the scripts finish what was accepted, and names what is late.
     pub async fn stop(mut self, grace: Duration) {
         let deadline = Instant::now() + grace;
-        self.closing.cancel();
-        let pending = self.counters.queued.load(Ordering::Acquire) - self.counters.settled.load(Ordering::Acquire);
+        let settled = self.counters.settled.load(Ordering::Acquire);
+        let pending = self.counters.queued.load(Ordering::Acquire) - settled;
         self.reporter.emit(&Event::Stopping { pending });
         // A feed that is handing over finishes that: what was accepted is handled.
-        drop(timeout_at(deadline, async { while self.feeds.join_next().await.is_some() {} }).await);
-        self.feeds.abort_all();
-        for script in &self.scripts {
-            script.stop(deadline);
+        self.running.feeds.stop(deadline).await;
+        if let (Some(cursors), Some(keeping)) = (self.cursors, self.keeping) {
+            keeping.abort();
+            cursors.flush().await;
         }
-        let late = join_all(self.scripts.into_iter().map(|script| async {
+        // What feeds told is told before the end is.
+        drop(self.herald);
+        drop(timeout_at(deadline + LAST_MOMENT, self.telling).await);
+        let scripts = self.running.scripts.into_values().map(|(script, _)| script).chain(self.retired);
+        let late = join_all(scripts.map(|script| async move {
+            script.stop(deadline);
             let name = Arc::clone(&script.name);
             (!script.ended(deadline + LAST_MOMENT).await).then_some(name)
         }));
@@ -123,23 +251,4 @@ impl Engine {
         let unhandled = self.counters.queued.load(Ordering::Acquire) - handled;
         self.reporter.emit(&Event::Stopped { handled, unhandled });
     }
-}
-
-/// One feed for each distinct subscription with its parameters; a limited one is never shared, as each of its rules is
-/// owed its own count.
-fn plan<'r>(routes: impl Iterator<Item = (&'r Arc<Rule>, &'r RuleQueue)>) -> Vec<Feed> {
-    let mut feeds: Vec<Feed> = Vec::new();
-    let mut shared: HashMap<(String, Bytes), usize> = HashMap::new();
-    for (rule, queue) in routes {
-        let key = (rule.subscription.name.clone(), rule.request.clone());
-        if rule.count.is_some() {
-            feeds.push(Feed::new(rule, queue));
-        } else if let Some(at) = shared.get(&key) {
-            feeds[*at].add(rule, queue);
-        } else {
-            shared.insert(key, feeds.len());
-            feeds.push(Feed::new(rule, queue));
-        }
-    }
-    feeds
 }

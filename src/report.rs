@@ -3,8 +3,9 @@
 //! The floors above emit an [`Event`]; they know neither its wording nor its readers. The log is one reader
 //! ([`log`]); `dev`'s chat is another.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Diagnostic;
@@ -30,30 +31,33 @@ pub enum Event {
         /// Whether the rules are refused for them.
         rejected: bool,
     },
-    /// A stream is open.
+    /// Streams are open.
     FeedOpened {
-        /// The subscription.
-        subscription: Arc<str>,
-        /// The rules it feeds.
-        rules: Arc<[Arc<str>]>,
+        /// Which.
+        feeds: Arc<[FeedName]>,
     },
-    /// A stream ended or could not be opened; it will be tried again.
+    /// Streams ended or could not be opened; they will be tried again.
     FeedLost {
-        /// The subscription.
-        subscription: Arc<str>,
-        /// The rules it feeds.
-        rules: Arc<[Arc<str>]>,
+        /// Which: all that were lost together, for the same cause.
+        feeds: Arc<[FeedName]>,
         /// Why.
         cause: String,
         /// Seconds until the next attempt.
         retry_in: f64,
     },
-    /// The daemon refuses the stream; it is tried again slowly.
+    /// Streams that were told as lost cannot be opened for another cause than that of the loss.
+    FeedWaiting {
+        /// Which.
+        feeds: Arc<[FeedName]>,
+        /// Why.
+        cause: String,
+        /// Seconds until the next attempt.
+        retry_in: f64,
+    },
+    /// The daemon refuses streams; they are tried again slowly.
     FeedRefused {
-        /// The subscription.
-        subscription: Arc<str>,
-        /// The rules it feeds.
-        rules: Arc<[Arc<str>]>,
+        /// Which.
+        feeds: Arc<[FeedName]>,
         /// The daemon's words.
         cause: String,
         /// Seconds until the next attempt.
@@ -61,12 +65,37 @@ pub enum Event {
     },
     /// A stream delivered its `count`.
     FeedCompleted {
-        /// The subscription.
-        subscription: Arc<str>,
-        /// The rules it feeds.
-        rules: Arc<[Arc<str>]>,
+        /// Which.
+        feeds: Arc<[FeedName]>,
         /// How many notifications.
         count: u64,
+    },
+    /// Nothing was heard on streams for a time, and what was missed cannot be had any more.
+    Gap {
+        /// Which.
+        feeds: Arc<[FeedName]>,
+        /// The last moment at which they were known to be open.
+        from: Timestamp,
+        /// When they were open again.
+        to: Timestamp,
+        /// Why nothing was caught up, where it can be in principle.
+        cause: Option<String>,
+    },
+    /// What a stream missed was caught up.
+    CaughtUp {
+        /// Which.
+        feeds: Arc<[FeedName]>,
+        /// How many notifications.
+        notifications: u64,
+    },
+    /// Changed rules or scripts are running.
+    Reloaded(Arc<Reload>),
+    /// Changed rules or scripts are not running; the former ones still are.
+    ReloadRejected(Arc<Reload>),
+    /// A script's thread ended unexpectedly; its rules stand still until the script is loaded anew.
+    ScriptDied {
+        /// The script as the rules name it.
+        script: Arc<str>,
     },
     /// A handler did not succeed.
     RunFailed(Failure),
@@ -104,6 +133,94 @@ pub enum Event {
         /// Notifications that came in and were not handled within the grace period, the ones under way included.
         unhandled: u64,
     },
+}
+
+/// A stream, by what tells it from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedName {
+    /// The subscription.
+    pub subscription: Arc<str>,
+    /// The rules it feeds.
+    pub rules: Arc<[Arc<str>]>,
+    /// `file:line` of the first of them.
+    pub place: Arc<str>,
+}
+
+/// What became of an attempt to load rules and scripts.
+#[derive(Debug, Clone)]
+pub struct Reload {
+    /// The generation that runs now.
+    pub generation: u64,
+    /// What it came to.
+    pub result: ReloadResult,
+    /// What asked for it.
+    pub trigger: Trigger,
+    /// When it was done.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Rules that are new, or enabled now.
+    pub added: Vec<String>,
+    /// Rules that are gone, or disabled now.
+    pub removed: Vec<String>,
+    /// Rules that are meant otherwise than before.
+    pub changed: Vec<String>,
+    /// How many rules are as before.
+    pub kept: usize,
+    /// Scripts that were replaced by what is now in their files.
+    pub scripts: Vec<String>,
+    /// Mistakes and warnings.
+    pub diagnostics: Arc<[Diagnostic]>,
+}
+
+/// What an attempt to load came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// The first set runs.
+    Started,
+    /// The changes run.
+    Applied,
+    /// What was read means the same as what runs.
+    Unchanged,
+    /// There are mistakes; what ran before still runs.
+    Rejected,
+}
+
+/// What asks for rules and scripts to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The program started.
+    Start,
+    /// Files changed.
+    Files,
+    /// SIGHUP.
+    Signal,
+    /// The control socket.
+    Command,
+}
+
+impl ReloadResult {
+    /// As it stands in the log and in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl Trigger {
+    /// As it stands in the log and in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Files => "files",
+            Self::Signal => "signal",
+            Self::Command => "command",
+        }
+    }
 }
 
 /// Where in the rules something comes from.

@@ -33,7 +33,7 @@ pub const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
 const MAX_DIAGNOSTICS: usize = 100;
 
 /// All rules of all given files, in the order of the files.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RuleSet {
     /// Enabled and disabled ones.
     pub rules: Vec<Arc<Rule>>,

@@ -26,7 +26,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("mlua", &["lua"]),
     ("serde_yaml", &["rules/yaml"]),
     ("tokio_rustls", &["daemon"]),
-("prost_reflect", &["schema/catalog", "schema/recovery", "simulator"]),
+    ("prost_reflect", &["schema/catalog", "schema/recovery", "simulator"]),
     ("h2", &["daemon"]),
     ("socket2", &["daemon"]),
     ("hyper", &["daemon", "simulator"]),
@@ -45,8 +45,10 @@ const NAMES: &[(&str, &[&str])] = &[
     ("engine/feed", &["count"]),
     // The name by which any object of the daemon is told from others of its kind.
     ("schema/order", &["id"]),
-    // Keys of the log, of error values, of rule files and of the `rule` table that handlers get.
-    ("report", &["message", "timestamp", "name"]),
+    // Keys of the log, of the status, of error values, of rule files and of the `rule` table that handlers get.
+    ("report", &["message", "timestamp", "name", "files"]),
+    ("engine/board", &["files", "name"]),
+    ("cli/serve", &["version"]),
     ("lua", &["message", "name", "place"]),
     ("rules", &["count", "name", "description", "filter"]),
     ("cli/catalog", &["count", "filename", "file_size", "name", "id", "filter"]),

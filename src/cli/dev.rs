@@ -8,13 +8,16 @@ use std::{
 use jiff::Timestamp;
 use tokio::{
     runtime, select,
+    sync::mpsc,
     time::{interval, sleep, timeout},
 };
 
 use super::{
     Dev, Done, Form,
     chat::{Printer, Prompt},
-    check, exit, output,
+    check, exit,
+    host::Host,
+    output,
 };
 use crate::{
     daemon::{Daemon, Secret, Settings, TlsFiles},
@@ -87,10 +90,16 @@ async fn chat(arguments: &Dev, rules: &RuleSet) -> Result<(), String> {
     // A stream that is refused has been told of; the others need not wait for it.
     drop(timeout(OPENING, simulator.subscribers(BOT, engine.feeds())).await);
     chat.news();
-    Conversation { chat, prompt, simulator: simulator.clone(), counters: Arc::clone(engine.counters()) }
-        .hold(rules)
-        .await;
-    engine.stop(GRACE).await;
+    let counters = Arc::clone(engine.counters());
+    let conversation = Conversation { chat, prompt, simulator: simulator.clone(), counters };
+    let mut host = Host::new(engine, &arguments.rules.paths, &reporter);
+    // Nobody asks over a socket here: files are what changes.
+    let (_nobody, mut requests) = mpsc::channel(1);
+    select! {
+        () = conversation.hold(rules) => {}
+        () = host.follow(&mut requests, None) => {}
+    }
+    host.engine.stop(GRACE).await;
     simulator.stop().await;
     Ok(())
 }

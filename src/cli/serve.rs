@@ -1,20 +1,27 @@
 //! `run`: loads, connects, serves, and stops when asked. It never ends because the daemon went away.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
 use tokio::{
     runtime, select,
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::Instant,
 };
 
-use super::{Done, Run, check, exit, output, settings};
+use super::{
+    Done, Run,
+    control::{Control, Request, Serving},
+    exit,
+    host::{Host, Keyring},
+    output, settings,
+};
 use crate::{
     daemon::Daemon,
-    diagnostic::Diagnostic,
-    engine::Engine,
-    report::{Event, Reporter, log},
-    rules::RuleSet,
-    schema::Catalog,
+    engine::{Board, Cursors, Engine},
+    report::{Event, ReloadResult, Reporter, Trigger, log},
 };
 
 pub(super) fn run(arguments: &Run) -> Done {
@@ -23,42 +30,96 @@ pub(super) fn run(arguments: &Run) -> Done {
     for notice in found.notices {
         reporter.emit(&Event::Notice(notice));
     }
-    let (rules, mut diagnostics) = RuleSet::load(&arguments.rules.paths, Catalog::embedded());
-    if check::is_refused(&diagnostics) {
-        // The scripts' mistakes too: what is wrong is told at once.
-        diagnostics.extend(check::scripts(&rules));
-        return Err(rejected(&reporter, diagnostics));
-    }
-    if !diagnostics.is_empty() {
-        reporter.emit(&Event::Checked { diagnostics: diagnostics.into(), rejected: false });
-    }
     // One thread for all sockets: a runtime of several costs nearly twice the CPU for each notification.
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(&error.to_string()))?;
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(&error.message))?;
-        serve(arguments, &rules, &daemon, &reporter).await
+        serve(arguments, found.key_files, &daemon, &reporter).await
     });
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(arguments: &Run, rules: &RuleSet, daemon: &Daemon, reporter: &Reporter) -> Done {
+async fn serve(arguments: &Run, key_files: Vec<PathBuf>, daemon: &Daemon, reporter: &Reporter) -> Done {
     // Before anything runs: a signal that comes early is not lost.
     let mut stops = Stops::new().map_err(|error| failed(&error.to_string()))?;
+    let paths = &arguments.rules.paths;
+    let cursors = state_directory(arguments).map(|folder| Cursors::open(&folder, reporter));
+    let mut engine = Engine::new(daemon, reporter).catching_up(arguments.catch_up, cursors);
     let started = select! {
         // A script that never ends loading does not keep the host from ending.
         () = stops.next() => return Ok(()),
-        started = Engine::start(rules, daemon, reporter) => started,
+        started = engine.reload(paths, Trigger::Start) => started,
     };
-    let engine = started.map_err(|mistakes| rejected(reporter, mistakes))?;
-    stops.next().await;
+    if started.result == ReloadResult::Rejected {
+        reporter.emit(&Event::Checked { diagnostics: Arc::clone(&started.diagnostics), rejected: true });
+        return Err(exit::MISTAKE);
+    }
+    let (mut requests, _serving) = control(arguments, &engine, daemon, reporter).await;
+    let keys = Keyring::new(&arguments.connection, key_files, daemon, reporter);
+    let mut host = Host::new(engine, paths, reporter);
     select! {
-        () = engine.stop(arguments.grace) => {}
+        () = stops.next() => {}
+        () = host.follow(&mut requests, Some(keys)) => {}
+    }
+    select! {
+        () = host.engine.stop(arguments.grace) => {}
         () = stops.next() => {}
     }
     Ok(())
+}
+
+/// Where state is kept: as the flag says, or the service manager.
+fn state_directory(arguments: &Run) -> Option<PathBuf> {
+    let given = || std::env::var_os("STATE_DIRECTORY").filter(|folders| !folders.is_empty());
+    let first = || std::env::split_paths(&given()?).next();
+    arguments.state_directory.clone().or_else(first)
+}
+
+/// Opens the control socket; a host runs without one, too.
+async fn control(
+    arguments: &Run,
+    engine: &Engine,
+    daemon: &Daemon,
+    reporter: &Reporter,
+) -> (mpsc::Receiver<Request>, Option<Serving>) {
+    let control = Control::open(&arguments.control.surroundings()).await;
+    match control {
+        Ok(control) => {
+            let status = status(arguments, Arc::clone(engine.board()), daemon.url());
+            let (requests, serving) = control.serve(status);
+            (requests, Some(serving))
+        }
+        Err(error) => {
+            reporter.emit(&Event::Notice(format!("no control socket, so no `status` and no `reload`: {error}")));
+            (mpsc::channel(1).1, None)
+        }
+    }
+}
+
+/// What a status says beside what runs: which process this is.
+fn status(arguments: &Run, board: Arc<Board>, daemon: &str) -> impl Fn() -> Json + Send + Sync + use<> {
+    let (begun, started) = (Instant::now(), Timestamp::now());
+    let paths: Json = arguments.rules.paths.iter().map(|path| path.display().to_string()).collect();
+    let directory = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
+    let process = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "started": format!("{started:.3}"),
+        "directory": directory,
+        "paths": paths,
+        "daemon": daemon,
+    });
+    move || {
+        let mut status = board.status();
+        if let (Json::Object(status), Json::Object(process)) = (&mut status, process.clone()) {
+            status.extend(process);
+            status.insert("uptime".to_owned(), begun.elapsed().as_secs_f64().into());
+        }
+        status
+    }
 }
 
 /// The signals that ask for an end.
@@ -78,11 +139,6 @@ impl Stops {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-fn rejected(reporter: &Reporter, diagnostics: Vec<Diagnostic>) -> u8 {
-    reporter.emit(&Event::Checked { diagnostics: Arc::from(diagnostics), rejected: true });
-    exit::MISTAKE
 }
 
 fn usage(mistake: &str) -> u8 {

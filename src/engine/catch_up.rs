@@ -185,5 +185,5 @@ impl Missed {
 /// A list that is no message of the type it should be: asking again gets the same.
 fn unreadable(error: WireError) -> CallError {
     let message = format!("the list cannot be read: {error}");
-    CallError { code: "INTERNAL", message, disposition: Disposition::Permanent, retry_at: None }
+    CallError::new("INTERNAL", message, Disposition::Permanent)
 }

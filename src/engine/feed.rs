@@ -1,7 +1,8 @@
-//! A feed: one stream, kept open, and the queues it fills.
+//! A feed: one stream, kept open, and the rules it feeds.
 //!
-//! One task each. It opens, hands over, and opens again after a pause; a completed one ends. Every change of its state is
-//! told once. When a queue is full it waits, and with it its stream, through flow control: nobody else's.
+//! One task each. It opens, hands over, and opens again after a pause; a completed one ends. Every change of its state
+//! stands in its [`Cell`] and is told once. When a queue is full it waits, and with it its stream, through flow control:
+//! nobody else's. Which rules it feeds may change while it runs.
 
 use std::{
     pin::pin,
@@ -9,19 +10,26 @@ use std::{
     time::Duration,
 };
 
+use backon::ExponentialBackoff;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{
     select,
-    time::{Instant, sleep},
+    sync::{Notify, watch},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    catch_up::{CatchUp, now},
+    cell::Cell,
+    handover::{DRY, Handover},
+    herald::{Change, Herald},
+};
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages, pauses},
     lua::{Counters, RuleQueue},
-    report::{Event, Reporter},
-    rules::Rule,
     schema::{Subscription, encode},
 };
 
@@ -34,75 +42,54 @@ const STABLE: Duration = Duration::from_secs(10);
 /// A subscription that is not answered and not refused either for so long is told to be open.
 const ASSUMED_OPEN: Duration = Duration::from_secs(2);
 
+/// What a half-dead connection takes at most to be noticed: for so long before a loss nothing is known.
+const UNNOTICED: SignedDuration = SignedDuration::from_secs(20);
+
 /// Pauses where trying again soon cannot help.
 const REFUSED_PAUSE: Duration = Duration::from_mins(5);
 const UNAUTHORISED_PAUSE: Duration = Duration::from_secs(30);
-const LATER_PAUSE: Duration = Duration::from_mins(1);
 const SLOWER_PAUSE: Duration = Duration::from_secs(5);
+const LATER_PAUSE: Duration = Duration::from_mins(1);
 
+/// A rule that a feed hands notifications to.
+#[derive(Clone)]
+pub(super) struct Route {
+    pub(super) queue: RuleQueue,
+    pub(super) moving: Moving,
+}
+
+/// Whether a rule is on its way from one feed to another.
+#[derive(Clone)]
+pub(super) enum Moving {
+    /// It is at home here.
+    No,
+    /// It goes on with another feed once that stands.
+    Leaving(Arc<Handover>),
+    /// It comes from another feed.
+    Arriving(Arc<Handover>),
+}
+
+/// What a feed's task is made of.
 pub(super) struct Feed {
-    subscription: Arc<Subscription>,
-    request: Bytes,
+    pub(super) cell: Arc<Cell>,
+    pub(super) subscription: Arc<Subscription>,
+    pub(super) request: Bytes,
     /// What is left of the rule's `count`.
-    remaining: Option<u64>,
-    rules: Vec<Arc<str>>,
-    queues: Vec<RuleQueue>,
-}
-
-/// Tells each change of a feed's state once.
-struct Teller {
-    reporter: Reporter,
-    subscription: Arc<str>,
-    rules: Arc<[Arc<str>]>,
-    told: Told,
-}
-
-/// What was told last.
-#[derive(PartialEq, Eq)]
-enum Told {
-    Nothing,
-    Open,
-    Lost(String),
-}
-
-impl Teller {
-    fn is_open(&self) -> bool {
-        self.told == Told::Open
-    }
-
-    fn opened(&mut self) {
-        if !self.is_open() {
-            self.told = Told::Open;
-            let (subscription, rules) = (Arc::clone(&self.subscription), Arc::clone(&self.rules));
-            self.reporter.emit(&Event::FeedOpened { subscription, rules });
-        }
-    }
-
-    fn lost(&mut self, error: &CallError, pause: Duration) {
-        let cause = error.to_string();
-        let now = Told::Lost(cause.clone());
-        if self.told == now {
-            return;
-        }
-        self.told = now;
-        let (subscription, rules) = (Arc::clone(&self.subscription), Arc::clone(&self.rules));
-        let retry_in = pause.as_secs_f64();
-        self.reporter.emit(&match error.disposition {
-            Disposition::Again | Disposition::Retry | Disposition::Slower | Disposition::Later => {
-                Event::FeedLost { subscription, rules, cause, retry_in }
-            }
-            _ => Event::FeedRefused { subscription, rules, cause, retry_in },
-        });
-    }
-
-    fn completed(self, count: u64) {
-        self.reporter.emit(&Event::FeedCompleted { subscription: self.subscription, rules: self.rules, count });
-    }
+    pub(super) remaining: Option<u64>,
+    /// By which it finds out what it missed, where that can be had.
+    pub(super) catch_up: Option<CatchUp>,
+    pub(super) routes: watch::Receiver<Arc<[Route]>>,
+    /// Rules are moving, or a slow retry is to be made now.
+    pub(super) stir: Arc<Notify>,
+    pub(super) closing: CancellationToken,
+    pub(super) daemon: Daemon,
+    pub(super) counters: Arc<Counters>,
+    pub(super) herald: Herald,
 }
 
 /// Why a stream is over.
 enum End {
-    /// The host is stopping.
+    /// The host is stopping, or nobody is fed any more.
     Closed,
     /// It delivered its count.
     Completed,
@@ -110,108 +97,210 @@ enum End {
     Lost(CallError),
 }
 
+/// What a feed's task wakes up for while its stream is open.
+enum Wake {
+    Closing,
+    Stirred,
+    Dry,
+    Message(Result<Option<Bytes>, CallError>),
+}
+
 impl Feed {
-    pub(super) fn new(rule: &Arc<Rule>, queue: &RuleQueue) -> Self {
-        let (subscription, request) = (Arc::clone(&rule.subscription), rule.request.clone());
-        let (rules, queues) = (vec![rule.name.as_str().into()], vec![queue.clone()]);
-        Self { subscription, request, remaining: rule.count, rules, queues }
-    }
-
-    pub(super) fn add(&mut self, rule: &Arc<Rule>, queue: &RuleQueue) {
-        self.rules.push(rule.name.as_str().into());
-        self.queues.push(queue.clone());
-    }
-
-    /// Keeps the stream open until it completes or the host stops.
-    pub(super) async fn run(
-        mut self,
-        daemon: Daemon,
-        reporter: Reporter,
-        counters: Arc<Counters>,
-        closing: CancellationToken,
-    ) {
+    /// Keeps the stream open until it completes, the host stops, or its last rule has gone.
+    pub(super) async fn run(mut self) {
         let count = self.remaining.unwrap_or_default();
-        let (subscription, rules) = (self.subscription.name.as_str().into(), self.rules.clone().into());
-        let mut teller = Teller { reporter, subscription, rules, told: Told::Nothing };
         let mut attempts = pauses();
-        let mut again = true;
+        let (mut away, mut again) = (None, true);
         loop {
             let mut opened = None;
-            let error = match self.once(&daemon, &counters, &closing, &mut teller, &mut opened).await {
-                End::Closed => return,
-                End::Completed => return teller.completed(count),
+            let error = match self.once(&mut opened, &mut away).await {
+                End::Closed => break,
+                End::Completed => {
+                    self.cell.completed(count, &self.herald).await;
+                    break;
+                }
                 End::Lost(error) => error,
             };
-            if opened.is_some_and(|opened| opened.elapsed() >= STABLE) {
-                attempts = pauses();
-            }
-            if std::mem::replace(&mut again, error.disposition != Disposition::Again)
-                && error.disposition == Disposition::Again
-            {
+            // Once: a daemon that never looks at it is one to be left alone for a while.
+            let at_once = error.disposition == Disposition::Again;
+            if std::mem::replace(&mut again, !at_once) && at_once {
                 continue;
             }
-            let pause = match (error.retry_at, error.disposition) {
-                // All feeds wait for the same moment; the first to ask then makes the one attempt for all.
-                (Some(at), _) => at.saturating_duration_since(Instant::now()),
-                _ if error.pause.is_some() => error.pause.unwrap_or_default(),
-                (_, Disposition::Later) => LATER_PAUSE,
-                (_, Disposition::Again | Disposition::Retry) => attempts.next().unwrap_or(UNAUTHORISED_PAUSE),
-                (_, Disposition::Slower) => attempts.next().unwrap_or(UNAUTHORISED_PAUSE).max(SLOWER_PAUSE),
-                (_, Disposition::Permanent) => REFUSED_PAUSE,
-                (_, Disposition::Unauthorised) => UNAUTHORISED_PAUSE,
-            };
-            teller.lost(&error, pause);
-            let unreachable = error.retry_at.is_some();
-            select! {
-                () = closing.cancelled() => return,
-                () = sleep(pause) => {}
-                () = daemon.reached(), if unreachable => {}
+            let was_open = self.cell.is_open();
+            if was_open {
+                away = Some(self.last_heard());
+            }
+            if opened.is_some_and(|opened: Instant| opened.elapsed() >= STABLE) {
+                attempts = pauses();
+            }
+            let retry_at = retry_at(&error, was_open, &mut attempts);
+            self.lost(&error);
+            self.cell.failed(&error, was_open, retry_at, &self.herald).await;
+            if !self.pause(&error, retry_at).await {
+                break;
+            }
+        }
+        // Whoever still waits for this stream to let a rule go, or to take one over, need not.
+        for route in &*self.current() {
+            if let Moving::Leaving(handover) | Moving::Arriving(handover) = &route.moving {
+                handover.leave();
             }
         }
     }
 
-    /// Opens the stream once and hands over until it ends; `opened` says since when it was open.
-    async fn once(
-        &mut self,
-        daemon: &Daemon,
-        counters: &Counters,
-        closing: &CancellationToken,
-        teller: &mut Teller,
-        opened: &mut Option<Instant>,
-    ) -> End {
+    /// Waits until the next attempt is due; false when there is to be none.
+    async fn pause(&mut self, error: &CallError, retry_at: Instant) -> bool {
+        let (unreachable, unauthorised) = (error.retry_at.is_some(), error.disposition == Disposition::Unauthorised);
+        loop {
+            // There is nothing to come on a stream that is not open.
+            for route in &*self.current() {
+                if let Moving::Leaving(handover) = &route.moving {
+                    handover.leave();
+                }
+            }
+            if self.is_left() {
+                return false;
+            }
+            select! {
+                () = self.closing.cancelled() => return false,
+                () = sleep_until(retry_at) => return true,
+                () = self.daemon.reached(), if unreachable => return true,
+                () = self.daemon.rekeyed(), if unauthorised => return true,
+                changed = self.routes.changed() => if changed.is_err() { return false },
+                // The operator changed something: it is worth an attempt.
+                () = self.stir.notified() => if is_slow(error.disposition) { return true },
+            }
+        }
+    }
+
+    /// Opens the stream once and hands over until it ends; `opened` says since when it was open, `away` since when it
+    /// was not.
+    async fn once(&mut self, opened: &mut Option<Instant>, away: &mut Option<Timestamp>) -> End {
         let place = select! {
-            () = closing.cancelled() => return End::Closed,
-            place = daemon.place() => place,
+            () = self.closing.cancelled() => return End::Closed,
+            place = self.daemon.place() => place,
         };
         let place = match place {
             Ok(place) => place,
             Err(error) => return End::Lost(error),
         };
         *opened = Some(Instant::now());
-        let subscription = Arc::clone(&self.subscription);
-        let mut subscribing = pin!(daemon.subscribe(place, &subscription.method, self.current_request()));
-        let messages = loop {
+        let (daemon, subscription, request) =
+            (self.daemon.clone(), Arc::clone(&self.subscription), self.current_request());
+        let mut subscribing = pin!(daemon.subscribe(place, &subscription.method, request));
+        let messages = select! {
+            () = self.closing.cancelled() => return End::Closed,
+            messages = &mut subscribing => Some(messages),
+            // A server may keep its headers until the first notification. What it refuses it refuses at once.
+            () = sleep(ASSUMED_OPEN) => None,
+        };
+        let messages = if let Some(messages) = messages {
+            messages
+        } else {
+            if let Some(end) = self.opened(away).await {
+                return end;
+            }
             select! {
-                () = closing.cancelled() => return End::Closed,
-                messages = &mut subscribing => break messages,
-                // A server may keep its headers until the first notification. What it refuses it refuses at once.
-                () = sleep(ASSUMED_OPEN), if !teller.is_open() => teller.opened(),
+                () = self.closing.cancelled() => return End::Closed,
+                messages = subscribing => messages,
             }
         };
-        let mut messages = match messages {
-            Ok(messages) => messages,
-            Err(error) => return End::Lost(error),
+        match messages {
+            Err(error) => End::Lost(error),
+            Ok(messages) => match self.opened(away).await {
+                Some(end) => end,
+                None => self.read(messages).await,
+            },
+        }
+    }
+
+    /// The stream stands: tells it, and hands over what was missed before the stream is read. An end, where the host is
+    /// stopping meanwhile or the daemon went away.
+    async fn opened(&mut self, away: &mut Option<Timestamp>) -> Option<End> {
+        if self.cell.is_open() {
+            return None;
+        }
+        self.cell.opened(&self.herald).await;
+        for route in &*self.current() {
+            if let Moving::Arriving(handover) = &route.moving {
+                handover.opened();
+            }
+        }
+        let closing = self.closing.clone();
+        let caught_up = select! {
+            () = closing.cancelled() => return Some(End::Closed),
+            caught_up = self.catch_up() => caught_up,
         };
-        teller.opened();
+        let change = match (caught_up, away.take()) {
+            (Ok(Some(0)), _) | (Ok(None), None) => return None,
+            (Ok(Some(notifications)), _) => Change::CaughtUp { notifications },
+            (Ok(None), Some(from)) => Change::Gap { from, to: Timestamp::now(), cause: None },
+            (Err((error, false)), from) => {
+                *away = from;
+                return Some(End::Lost(error));
+            }
+            (Err((error, true)), from) => {
+                let to = Timestamp::now();
+                Change::Gap { from: from.unwrap_or(to), to, cause: Some(error.to_string()) }
+            }
+        };
+        self.herald.tell(self.cell.id, self.cell.name(), change).await;
+        (self.remaining == Some(0)).then_some(End::Completed)
+    }
+
+    /// Hands over what was missed, and returns how many notifications that were; none where nothing is to be listed. With
+    /// an error, whether the stream is to be read without.
+    async fn catch_up(&mut self) -> Result<Option<u64>, (CallError, bool)> {
+        let Some(catch_up) = &mut self.catch_up else { return Ok(None) };
+        if !catch_up.opened(now()) {
+            return Ok(None);
+        }
+        let mut missed = match catch_up.missed(&self.daemon).await {
+            Ok(missed) => missed,
+            Err(error) => return Err(self.not_caught_up(error)),
+        };
+        let mut notifications = 0;
         loop {
-            let next = select! {
-                () = closing.cancelled() => return End::Closed,
-                next = messages.next() => next,
-            };
-            match next {
-                Ok(Some(first)) => {
-                    let (batch, end) = ready(first, &mut messages);
-                    self.hand_over(&batch, counters).await;
+            let Some(catch_up) = &self.catch_up else { return Ok(None) };
+            match missed.next_batch(catch_up).await {
+                Err(error) => return Err(self.not_caught_up(error)),
+                Ok(Some(batch)) => {
+                    notifications += batch.len() as u64;
+                    self.received(&batch, true).await;
+                    self.catch_up.iter_mut().for_each(|catch_up| catch_up.handed_over(&batch, now()));
+                }
+                Ok(None) => {
+                    self.catch_up.iter_mut().for_each(CatchUp::caught_up);
+                    return Ok(Some(notifications));
+                }
+            }
+        }
+    }
+
+    fn not_caught_up(&mut self, error: CallError) -> (CallError, bool) {
+        let without = self.catch_up.as_mut().is_none_or(|catch_up| catch_up.failed(&error));
+        (error, without)
+    }
+
+    /// Hands over what comes until the stream ends.
+    async fn read(&mut self, mut messages: Messages) -> End {
+        loop {
+            match self.wake(&mut messages).await {
+                Wake::Closing => return End::Closed,
+                Wake::Stirred => {
+                    self.hand_over(&[], false).await;
+                    if self.is_left() {
+                        return End::Closed;
+                    }
+                }
+                Wake::Dry => self.leave_dry(),
+                Wake::Message(Ok(Some(first))) => {
+                    let (mut batch, end) = ready(first, &mut messages);
+                    if let Some(catch_up) = &mut self.catch_up {
+                        let now = now();
+                        batch.retain(|notification| catch_up.is_new(notification, now));
+                    }
+                    self.received(&batch, false).await;
                     match end {
                         _ if self.remaining == Some(0) => return End::Completed,
                         None => {}
@@ -219,10 +308,62 @@ impl Feed {
                         Some(Err(error)) => return End::Lost(error),
                     }
                 }
-                Ok(None) => return ended(),
-                Err(error) => return End::Lost(error),
+                Wake::Message(Ok(None)) => return ended(),
+                Wake::Message(Err(error)) => return End::Lost(error),
             }
         }
+    }
+
+    async fn wake(&mut self, messages: &mut Messages) -> Wake {
+        let routes = self.current();
+        let leaving = routes.iter().any(|route| matches!(&route.moving, Moving::Leaving(to) if to.is_open()));
+        let full = routes.iter().any(|route| matches!(&route.moving, Moving::Arriving(from) if from.is_full()));
+        select! {
+            () = self.closing.cancelled() => Wake::Closing,
+            () = self.stir.notified() => Wake::Stirred,
+            Ok(()) = self.routes.changed() => Wake::Stirred,
+            next = messages.next(), if !full => Wake::Message(next),
+            () = sleep(DRY), if leaving => Wake::Dry,
+        }
+    }
+
+    /// Lets the rules go whose new streams stand: there is nothing on this one.
+    fn leave_dry(&self) {
+        for route in &*self.current() {
+            if let Moving::Leaving(handover) = &route.moving
+                && handover.is_open()
+            {
+                handover.leave();
+            }
+        }
+    }
+
+    /// Whether no rule is left to be fed.
+    fn is_left(&self) -> bool {
+        self.current().iter().all(|route| matches!(&route.moving, Moving::Leaving(handover) if handover.has_left()))
+    }
+
+    fn lost(&self, error: &CallError) {
+        for route in &*self.current() {
+            if let Moving::Arriving(handover) = &route.moving {
+                match error.disposition {
+                    // It is not going to stand: the old stream is no longer asked for either.
+                    Disposition::Permanent | Disposition::Unauthorised => handover.leave(),
+                    _ => handover.lost(),
+                }
+            }
+        }
+    }
+
+    fn current(&self) -> Arc<[Route]> {
+        Arc::clone(&self.routes.borrow())
+    }
+
+    /// The last moment at which the stream was known to be there.
+    fn last_heard(&self) -> Timestamp {
+        let noticed = Timestamp::now();
+        let earliest = noticed.checked_sub(UNNOTICED).unwrap_or(noticed);
+        self.cell.open_since().into_iter().chain(self.cell.last()).fold(earliest, Timestamp::max)
     }
 
     /// The request with what is left of the count: on the wire, the last value of a field is the one that counts.
@@ -237,19 +378,64 @@ impl Feed {
         }
     }
 
-    async fn hand_over(&mut self, batch: &[Bytes], counters: &Counters) {
+    async fn received(&mut self, batch: &[Bytes], caught_up: bool) {
         // A rule is owed its count and no more, even of a daemon that goes on.
         let owed = self.remaining.and_then(|remaining| usize::try_from(remaining).ok()).unwrap_or(usize::MAX);
         let batch = &batch[..batch.len().min(owed)];
         let frames = batch.len() as u64;
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(frames));
-        // Queued before received: who sees all as received must not see too few as queued.
-        counters.queued.fetch_add(frames * self.queues.len() as u64, Ordering::AcqRel);
-        counters.received.fetch_add(frames, Ordering::AcqRel);
-        for queue in &self.queues {
-            queue.push(batch, false).await;
+        self.cell.note(frames, self.remaining);
+        self.hand_over(batch, caught_up).await;
+        // Behind the queues' own counters: who sees all as received must not see too few as queued.
+        self.counters.received.fetch_add(frames, Ordering::AcqRel);
+    }
+
+    /// Hands notifications to the rules, and to those that have just arrived what waited for them.
+    async fn hand_over(&self, batch: &[Bytes], caught_up: bool) {
+        for route in &*self.current() {
+            match &route.moving {
+                Moving::No => drop(route.queue.push(batch, caught_up).await),
+                Moving::Leaving(handover) => {
+                    let (some, done) = handover.leaving(batch);
+                    route.queue.push(&batch[..some], caught_up).await;
+                    if done {
+                        handover.leave();
+                    }
+                }
+                Moving::Arriving(handover) => {
+                    if let Some(all) = handover.arriving(batch) {
+                        route.queue.push(&all, caught_up).await;
+                    }
+                }
+            }
         }
     }
+}
+
+/// When to try again.
+fn retry_at(error: &CallError, was_open: bool, attempts: &mut ExponentialBackoff) -> Instant {
+    // All feeds wait for the same moment; the first to ask then makes the one attempt for all.
+    if let Some(at) = error.retry_at {
+        return at;
+    }
+    let mut soon = || attempts.next().unwrap_or(UNAUTHORISED_PAUSE);
+    let pause = match (error.pause, error.disposition) {
+        // The daemon says itself when to come again.
+        (Some(pause), _) => pause,
+        (_, Disposition::Again | Disposition::Retry) => soon(),
+        (_, Disposition::Slower) => soon().max(SLOWER_PAUSE),
+        // What was open is tried again soon, whatever it ended with: the answer to that tells.
+        _ if was_open => soon(),
+        (_, Disposition::Later) => LATER_PAUSE,
+        (_, Disposition::Permanent) => REFUSED_PAUSE,
+        (_, Disposition::Unauthorised) => UNAUTHORISED_PAUSE,
+    };
+    Instant::now() + pause
+}
+
+/// Whether the pause after it is so long that a change of the rules is worth an attempt.
+fn is_slow(disposition: Disposition) -> bool {
+    matches!(disposition, Disposition::Later | Disposition::Permanent | Disposition::Unauthorised)
 }
 
 fn ended() -> End {

@@ -16,7 +16,10 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::mailbox::{Mail, Mailbox};
+use super::{
+    Counters,
+    mailbox::{Mail, Mailbox},
+};
 use crate::{
     rules::{Order, Rule},
     schema::order::OrderKey,
@@ -49,6 +52,7 @@ pub struct RuleQueue(pub(super) Arc<Lane>);
 pub(super) struct Lane {
     credits: Semaphore,
     pub(super) counters: LaneCounters,
+    all: Arc<Counters>,
     state: Mutex<State>,
 }
 
@@ -107,8 +111,13 @@ pub(super) struct Work {
 impl RuleQueue {
     /// Makes an empty queue that no script serves: what is put in waits until it is attached to one.
     pub fn new() -> Self {
+        Self::counted(&Arc::default())
+    }
+
+    /// Makes one that counts what it accepts among all that is accepted, too.
+    pub fn counted(all: &Arc<Counters>) -> Self {
         let (counters, state) = (LaneCounters::default(), Mutex::default());
-        Self(Arc::new(Lane { credits: Semaphore::new(CREDITS), counters, state }))
+        Self(Arc::new(Lane { credits: Semaphore::new(CREDITS), counters, all: Arc::clone(all), state }))
     }
 
     /// Hands notifications over in order, as fast as there are credits for them.
@@ -167,6 +176,7 @@ impl Lane {
             return false;
         }
         self.counters.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
+        self.all.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
         state.waiting.extend(batch.iter().map(|bytes| Waiting { key: None, bytes: bytes.clone(), caught_up }));
         state.tell(self);
         true

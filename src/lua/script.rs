@@ -58,6 +58,8 @@ pub struct Script {
     lanes: Mutex<Vec<(Weak<Lane>, u64)>>,
     counters: Arc<Counters>,
     stopped: AtomicBool,
+    /// Whether it has a `save`.
+    keeps_state: bool,
     /// True when the thread has come to its end; closed before that when it panicked.
     ended: watch::Receiver<bool>,
 }
@@ -77,7 +79,7 @@ impl Prepared {
         let mailbox = Arc::<Mailbox>::default();
         let (ready, loaded) = oneshot::channel();
         let (end, ended) = watch::channel(false);
-        let script = Script {
+        let mut script = Script {
             name: Arc::clone(&name),
             key: spec.key.clone(),
             inputs: spec.inputs.clone(),
@@ -85,6 +87,7 @@ impl Prepared {
             lanes: Mutex::default(),
             counters: Arc::clone(&counters),
             stopped: AtomicBool::new(false),
+            keeps_state: false,
             ended,
         };
         let patience = Patience::default();
@@ -101,7 +104,10 @@ impl Prepared {
             return Err(vec![Diagnostic::error("script-failed", format!("no thread for `{name}`: {error}"))]);
         }
         match timeout(LOADING, loaded).await {
-            Ok(Ok(Ok(()))) => Ok(Self(script)),
+            Ok(Ok(Ok(keeps_state))) => {
+                script.keeps_state = keeps_state;
+                Ok(Self(script))
+            }
             Ok(Ok(Err(mistakes))) => Err(mistakes),
             Ok(Err(_)) => Err(vec![crashed(&name)]),
             Err(_) => Err(vec![unfinished(&name, place.as_ref())]),
@@ -132,7 +138,7 @@ pub(super) fn unfinished(name: &str, place: Option<&Place>) -> Diagnostic {
 /// The thread's life from a loaded script on.
 fn run(
     loaded: Result<load::Loaded, Vec<Diagnostic>>,
-    ready: oneshot::Sender<Result<(), Vec<Diagnostic>>>,
+    ready: oneshot::Sender<Result<bool, Vec<Diagnostic>>>,
     worker: impl FnOnce(load::Loaded) -> Worker,
 ) {
     // Timers and nothing else: sockets are the I/O thread's.
@@ -140,7 +146,7 @@ fn run(
     let runtime = runtime.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())]);
     match loaded.and_then(|script| Ok((script, runtime?))) {
         Ok((script, runtime)) => {
-            if ready.send(Ok(())).is_ok() {
+            if ready.send(Ok(script.keeps_state())).is_ok() {
                 runtime.block_on(worker(script).work());
             }
         }
@@ -179,8 +185,12 @@ impl Script {
     /// Pauses it, and asks for what it wants to keep over its replacement; none where it has no `save`.
     ///
     /// It starts no run until [`resume`](Self::resume) or [`stop`](Self::stop); runs under way go on. With an error raised
-    /// by `save`, a value without a JSON form, or no answer within [`SAVING`], it is not paused.
+    /// by `save`, a value without a JSON form, or no answer within [`SAVING`], it is not paused. A script without `save`
+    /// is neither paused nor asked: it is replaced even while a handler keeps its thread busy.
     pub async fn save(&self) -> Result<Option<Json>, Vec<Diagnostic>> {
+        if !self.keeps_state {
+            return Ok(None);
+        }
         let (patience, pause) = (Patience::default(), Pause(&self.mailbox));
         let mail = |reply| Mail::Save { reply, end: patience.end() };
         let saved = self.ask(mail, SAVING, SAVE_FAILED, "save its state").await?;
@@ -210,6 +220,16 @@ impl Script {
         }
         self.abandon();
         false
+    }
+
+    /// Whether the thread has come to its end.
+    pub fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
+    /// Whether the thread ended unexpectedly.
+    pub fn is_dead(&self) -> bool {
+        !self.has_ended() && self.ended.has_changed().is_err()
     }
 
     /// Waits for the thread to die: to end unexpectedly, by a panic. It never does otherwise.

@@ -61,6 +61,11 @@ pub(super) enum Text {
 }
 
 impl ScriptSpec {
+    /// The code of an inline handler.
+    pub fn code(&self) -> Option<&str> {
+        if let Text::Inline { code, .. } = &self.text { Some(code) } else { None }
+    }
+
     /// Groups the enabled rules by script: all that name one file share it, whichever way they write its path; an inline
     /// handler is a script of its own.
     pub fn group(rules: &RuleSet) -> Vec<Self> {

@@ -11,6 +11,11 @@ use crate::diagnostic::Diagnostic;
 pub(super) const SAVE_FAILED: &str = "script-save";
 
 impl Loaded {
+    /// Whether the table that the script returned has a `save`.
+    pub(super) fn keeps_state(&self) -> bool {
+        self.own("save").is_some()
+    }
+
     /// Calls `save` of the table that the script returned, where there is one.
     pub(super) fn save(&self, end: End) -> Result<Option<Json>, Vec<Diagnostic>> {
         let Some(save) = self.own("save") else { return Ok(None) };

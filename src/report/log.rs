@@ -13,8 +13,11 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value as Json};
 
-use super::{Event, Failure, Level, Origin, Sink};
+use super::{Event, Failure, Level, Origin, ReloadResult, Sink};
 use crate::diagnostic::{Diagnostic, Severity, render};
+
+mod feed;
+mod reload;
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +31,27 @@ pub enum Format {
 
 /// Characters of one text; what is longer is cut, and says so.
 const LONGEST_TEXT: usize = 4000;
+
+/// Fields that the form for people has in front or in its sentence.
+const IN_WORDS: [&str; 17] = [
+    "rule",
+    "rules",
+    "kind",
+    "traceback",
+    "fields",
+    "script",
+    "from",
+    "to",
+    "generation",
+    "trigger",
+    "result",
+    "took",
+    "added",
+    "removed",
+    "changed",
+    "scripts",
+    "kept",
+];
 
 /// Whether standard error takes colours.
 pub fn colour() -> bool {
@@ -47,20 +71,16 @@ pub fn to_stderr(format: Format, least: Level) -> Sink {
                 line.push_str(&render::human(diagnostics, colour, render::WIDTH));
                 line.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
             }
-            (Event::Checked { diagnostics, rejected }, Format::Json) => {
-                let now = Timestamp::now();
-                diagnostics.iter().for_each(|mistake| Record::of_mistake(mistake, *rejected).json(now, &mut line));
-            }
-            _ => {
-                let record = Record::of(event);
-                if (record.level as u8) < (least as u8) {
-                    return;
-                }
+            (Event::Checked { diagnostics, rejected }, Format::Json) => mistakes(diagnostics, *rejected, &mut line),
+            (Event::Reloaded(reload) | Event::ReloadRejected(reload), _) => {
+                let rejected = reload.result == ReloadResult::Rejected;
                 match format {
-                    Format::Human => record.human(Timestamp::now(), colour, &mut line),
-                    Format::Json => record.json(Timestamp::now(), &mut line),
+                    Format::Human => line.push_str(&render::human(&reload.diagnostics, colour, render::WIDTH)),
+                    Format::Json => mistakes(&reload.diagnostics, rejected, &mut line),
                 }
+                Record::of(event).write(format, least, colour, &mut line);
             }
+            _ => Record::of(event).write(format, least, colour, &mut line),
         }
         drop(stderr().lock().write_all(line.as_bytes()));
     })
@@ -84,11 +104,6 @@ pub struct Record {
 impl Record {
     /// Puts an event into words.
     pub fn of(event: &Event) -> Self {
-        let feed = |subscription: &str, rules: &[std::sync::Arc<str>]| {
-            let names: Vec<_> = rules.iter().map(|name| Json::from(&**name)).collect();
-            let rule = if let [only] = &names[..] { ("rule", only.clone()) } else { ("rules", Json::from(names)) };
-            vec![rule, ("subscription", Json::from(subscription))]
-        };
         match event {
             Event::Started { rules, scripts, feeds } => {
                 let message = format!("running {rules} rules, {scripts} scripts, {feeds} streams");
@@ -99,20 +114,18 @@ impl Record {
                 let level = if *rejected { Level::Error } else { Level::Warn };
                 Self::new(level, "checked", message, vec![])
             }
-            Event::FeedOpened { subscription, rules } => {
-                Self::new(Level::Info, "feed_opened", "stream open".into(), feed(subscription, rules))
-            }
-            Event::FeedLost { subscription, rules, cause, retry_in } => {
-                let message = format!("stream lost: {cause}; trying again in {retry_in:.1} s");
-                Self::new(Level::Warn, "feed_lost", message, feed(subscription, rules))
-            }
-            Event::FeedRefused { subscription, rules, cause, retry_in } => {
-                let message = format!("the daemon refuses the stream: {cause}; trying again in {retry_in:.0} s");
-                Self::new(Level::Error, "feed_refused", message, feed(subscription, rules))
-            }
-            Event::FeedCompleted { subscription, rules, count } => {
-                let message = format!("completed after {count} notifications, as `count` asks");
-                Self::new(Level::Info, "feed_completed", message, feed(subscription, rules))
+            Event::FeedOpened { feeds } => feed::opened(feeds),
+            Event::FeedLost { feeds, cause, retry_in } => feed::lost(feeds, cause, *retry_in),
+            Event::FeedWaiting { feeds, cause, retry_in } => feed::waiting(feeds, cause, *retry_in),
+            Event::FeedRefused { feeds, cause, retry_in } => feed::refused(feeds, cause, *retry_in),
+            Event::FeedCompleted { feeds, count } => feed::completed(feeds, *count),
+            Event::Gap { feeds, from, to, cause } => feed::gap(feeds, *from, *to, cause.as_deref()),
+            Event::CaughtUp { feeds, notifications } => feed::caught_up(feeds, *notifications),
+            Event::Reloaded(reload) => reload::applied(reload),
+            Event::ReloadRejected(reload) => reload::rejected(reload),
+            Event::ScriptDied { script } => {
+                let message = "the script's thread ended unexpectedly; its rules stand still until it is loaded anew";
+                Self::new(Level::Error, "script_died", message.to_owned(), vec![("script", Json::from(&**script))])
             }
             Event::RunFailed(failure) => Self::of_failure(failure),
             Event::RunAbandoned(origin) => Self::new(
@@ -170,6 +183,15 @@ impl Record {
         Self { level, event, message, fields, details: Vec::new() }
     }
 
+    /// Writes the line of a form, unless it is below what is wanted.
+    fn write(&self, format: Format, least: Level, colour: bool, out: &mut String) {
+        match format {
+            _ if (self.level as u8) < (least as u8) => {}
+            Format::Human => self.human(Timestamp::now(), colour, out),
+            Format::Json => self.json(Timestamp::now(), out),
+        }
+    }
+
     /// Writes the line that a machine reads.
     pub fn json(&self, now: Timestamp, out: &mut String) {
         let mut object = Map::new();
@@ -193,8 +215,7 @@ impl Record {
             let _ = write!(out, "{}{}{reset}: ", paint("\x1b[1m"), escaped(rule));
         }
         out.push_str(&escaped(&cut(&self.message)));
-        let shown = ["rule", "kind", "traceback", "fields", "script"];
-        for (key, value) in self.fields.iter().filter(|(key, _)| !shown.contains(key)) {
+        for (key, value) in self.fields.iter().filter(|(key, _)| !IN_WORDS.contains(key)) {
             let _ = write!(out, " {}{key}={reset}{}", paint("\x1b[2m"), plain(value));
         }
         if let Some(Json::Object(fields)) = self.field("fields") {
@@ -210,6 +231,14 @@ impl Record {
 
     fn field(&self, name: &str) -> Option<&Json> {
         self.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+}
+
+/// Each mistake as a line for machines.
+fn mistakes(diagnostics: &[Diagnostic], rejected: bool, out: &mut String) {
+    let now = Timestamp::now();
+    for mistake in diagnostics {
+        Record::of_mistake(mistake, rejected).json(now, out);
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 
 use super::{MAX_SCRIPT_BYTES, load};
 
@@ -101,17 +102,26 @@ pub fn is_rule_file(path: &Path) -> bool {
 
 /// A record that grows while it is shared: scripts add modules to theirs as they require them.
 #[derive(Debug, Clone, Default)]
-pub struct Inputs(Arc<Mutex<BTreeMap<PathBuf, Fingerprint>>>);
+pub struct Inputs {
+    held: Arc<Mutex<BTreeMap<PathBuf, Fingerprint>>>,
+    grown: Arc<Notify>,
+}
 
 impl Inputs {
+    /// Makes a record that tells when it grows.
+    pub fn telling(grown: Arc<Notify>) -> Self {
+        Self { held: Arc::default(), grown }
+    }
+
     /// Adds a path with what it held. The first record of a path stays: it is what was loaded.
     pub fn add(&self, path: impl Into<PathBuf>, held: Fingerprint) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(path.into()).or_insert(held);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(path.into()).or_insert(held);
+        self.grown.notify_one();
     }
 
     /// All that was recorded so far.
     pub fn all(&self) -> BTreeMap<PathBuf, Fingerprint> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -172,7 +182,7 @@ mod tests {
         let _socket = UnixListener::bind(rules.join("socket.yaml")).unwrap();
         let good = rules.join("good.yaml");
         let given = [rules.clone(), folder.path().join("none"), good.join("below"), rules.join("round.yaml"), good];
-        let recorded = RuleSet::load(&given, &Catalog::embedded()).0.inputs.all();
+        let recorded = RuleSet::load(&given, Catalog::embedded()).0.inputs.all();
         let found = now(recorded.keys());
         assert_eq!(recorded, found);
         let names = load::names(&rules).unwrap();

@@ -8,18 +8,15 @@ use std::{
     fs,
     future::Future,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
 use olvid_rules::{
     daemon::{Administrator, Daemon, Secret, Settings, TlsFiles},
-    diagnostic::Severity,
     engine::Engine,
     lua::Counters,
-    report::{Event, Failure, Reporter},
-    rules::RuleSet,
-    schema::Catalog,
+    report::{Event, Failure, Reload, ReloadResult, Reporter, Trigger},
     simulator::{Observation, Options, Simulator},
 };
 use serde_json::Value as Json;
@@ -33,7 +30,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Host {
     pub(crate) simulator: Simulator,
     pub(crate) engine: Engine,
+    pub(crate) daemon: Daemon,
     pub(crate) folder: TempDir,
+    rules: &'static str,
     events: Arc<Mutex<Vec<Event>>>,
     changed: watch::Sender<()>,
 }
@@ -41,6 +40,7 @@ pub(crate) struct Host {
 /// What a host is made of; everything but the rules has a default.
 pub(crate) struct Setup {
     folder: TempDir,
+    rules: &'static str,
     options: Options,
     client: bool,
     admin: bool,
@@ -51,7 +51,7 @@ impl Setup {
     pub(crate) fn new(rules: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("rules.yaml"), rules).unwrap();
-        Self { folder, options: Options::default(), client: true, admin: false }
+        Self { folder, rules: "rules.yaml", options: Options::default(), client: true, admin: false }
     }
 
     /// Adds a file below the rules' folder.
@@ -59,6 +59,12 @@ impl Setup {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Loads this path below the folder instead of `rules.yaml`.
+    pub(crate) fn rules(mut self, path: &'static str) -> Self {
+        self.rules = path;
         self
     }
 
@@ -94,8 +100,6 @@ impl Setup {
             max_message_size: 64 << 20,
         };
         let daemon = Daemon::new(settings).unwrap();
-        let (rules, told) = RuleSet::load(&[self.folder.path().join("rules.yaml")], Catalog::embedded());
-        assert!(told.iter().all(|diagnostic| diagnostic.severity != Severity::Error), "{told:#?}");
         let events = Arc::new(Mutex::new(Vec::new()));
         let changed = watch::Sender::new(());
         let (log, signal) = (Arc::clone(&events), changed.clone());
@@ -103,13 +107,11 @@ impl Setup {
             log.lock().unwrap().push(event.clone());
             signal.send_replace(());
         })]);
-        let engine = Engine::start(&rules, &daemon, &reporter).await.unwrap();
-        let feeds = events.lock().unwrap().iter().find_map(|event| match event {
-            Event::Started { feeds, .. } => Some(*feeds),
-            _ => None,
-        });
-        in_time(simulator.subscribers("bot", feeds.unwrap())).await;
-        Host { simulator, engine, folder: self.folder, events, changed }
+        let mut engine = Engine::new(&daemon, &reporter);
+        let started = engine.reload(&[self.folder.path().join(self.rules)], Trigger::Start).await;
+        assert_eq!(started.result, ReloadResult::Started, "{:#?}", started.diagnostics);
+        in_time(simulator.subscribers("bot", engine.feeds())).await;
+        Host { simulator, engine, daemon, folder: self.folder, rules: self.rules, events, changed }
     }
 }
 
@@ -183,6 +185,16 @@ impl Host {
         found.unwrap_or_else(|_| panic!("it did not happen; so far: {:#?}", self.events()))
     }
 
+    /// Waits until so many notifications have come in.
+    pub(crate) async fn received(&self, notifications: u64) {
+        let arrived = async {
+            while self.counters().received.load(Ordering::SeqCst) < notifications {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        in_time(arrived).await;
+    }
+
     /// Waits until scripts have said so many things, and returns them.
     pub(crate) async fn until_said(&self, lines: usize) -> Vec<String> {
         self.until(|host| {
@@ -210,6 +222,21 @@ impl Host {
     pub(crate) fn recorded(&self) -> Vec<(String, Json)> {
         let recorded = self.simulator.recorded().into_iter();
         recorded.map(|recorded| (recorded.command.name.clone(), recorded.json())).collect()
+    }
+
+    /// Writes a file below the rules' folder, as an editor does that replaces files.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let aside = path.with_extension("tmp");
+        fs::write(&aside, content).unwrap();
+        fs::rename(aside, path).unwrap();
+    }
+
+    /// Loads the rules again.
+    pub(crate) async fn reload(&mut self) -> Arc<Reload> {
+        let paths = [self.folder.path().join(self.rules)];
+        in_time(self.engine.reload(&paths, Trigger::Command)).await
     }
 
     /// Stops the engine; every handler finishes first.

@@ -69,9 +69,10 @@ impl Process {
         self.output.until(what, |lines| lines.iter().find_map(|line| answer(line)))
     }
 
-    /// Waits until a program that logs JSON has told so many events of a name, and returns those.
+    /// Waits until a program that logs JSON has told so many events of a name, and returns those. One that tells of
+    /// several streams counts for each.
     pub(crate) fn events(&self, name: &str, times: usize) -> Vec<Json> {
-        let enough = |found: &Vec<Json>| found.len() >= times;
+        let enough = |found: &Vec<Json>| streams(found) >= times;
         let told =
             self.output.until(&format!("{times} times {name}"), |lines| Some(events(lines, name)).filter(enough));
         told.unwrap_or_else(|printed| panic!("{printed}"))
@@ -141,6 +142,11 @@ impl Output {
 pub(crate) fn events(lines: &[String], name: &str) -> Vec<Json> {
     let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Json>(line).ok());
     parsed.filter(|event| event["event"] == name).collect()
+}
+
+/// How many streams events tell of; one that tells of none counts once.
+pub(crate) fn streams(events: &[Json]) -> usize {
+    events.iter().map(|event| event["streams"].as_u64().map_or(1, |streams| usize::try_from(streams).unwrap())).sum()
 }
 
 /// Asserts that every line is an event as the contract has it.

@@ -1,0 +1,144 @@
+//! A running host: the engine, what asks it to load again, and how it answers.
+//!
+//! One loop: files that changed, SIGHUP, and the control socket all lead to the same reload, one at a time. What comes
+//! while one is under way is answered by the next.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use serde_json::Value as Json;
+use tokio::{
+    select,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot},
+};
+
+use super::{control::Request, settings};
+use crate::{
+    daemon::Daemon,
+    engine::{Engine, outcome, watch::Watch},
+    report::{Event, Reload, Reporter, Trigger},
+    rules::inputs::Fingerprint,
+};
+
+/// The largest key file that is looked at for changes, in bytes.
+const LARGEST_KEY_FILE: u64 = 64 * 1024;
+
+/// The engine with what makes it load again.
+pub(super) struct Host {
+    pub(super) engine: Engine,
+    paths: Vec<PathBuf>,
+    reporter: Reporter,
+    files: Watch,
+}
+
+/// The keys that go to the daemon, and where they come from.
+pub(super) struct Keyring<'a> {
+    connection: &'a super::Connection,
+    files: Vec<PathBuf>,
+    watch: Watch,
+    daemon: Daemon,
+    reporter: Reporter,
+}
+
+/// Who waits for a reload.
+type Waiting = Vec<oneshot::Sender<Json>>;
+
+impl Host {
+    /// Takes an engine whose first set was read from these paths.
+    pub(super) fn new(engine: Engine, paths: &[PathBuf], reporter: &Reporter) -> Self {
+        let mut files = Watch::new(reporter.clone());
+        files.set(engine.held());
+        Self { engine, paths: paths.to_vec(), reporter: reporter.clone(), files }
+    }
+
+    /// Reloads whatever changes, for as long as it is waited for.
+    pub(super) async fn follow(&mut self, requests: &mut mpsc::Receiver<Request>, mut keys: Option<Keyring<'_>>) {
+        let grown = self.engine.grown();
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => Some(hangup),
+            Err(error) => {
+                self.reporter.emit(&Event::Notice(format!("SIGHUP cannot be listened to: {error}")));
+                None
+            }
+        };
+        loop {
+            let (trigger, waiting) = select! {
+                () = self.files.changed() => (Trigger::Files, Waiting::new()),
+                () = next(&mut hangup) => (Trigger::Signal, Waiting::new()),
+                Some(request) = requests.recv() => (Trigger::Command, gather(request, requests)),
+                () = self.engine.script_died() => (Trigger::Files, Waiting::new()),
+                () = grown.notified() => {
+                    self.files.set(self.engine.held());
+                    continue;
+                }
+                () = changed(&mut keys) => {
+                    keys.iter_mut().for_each(Keyring::read);
+                    continue;
+                }
+            };
+            if trigger != Trigger::Files {
+                keys.iter_mut().for_each(Keyring::read);
+            }
+            let reload = self.reload(trigger).await;
+            let answer = outcome(&reload);
+            for waiting in waiting {
+                // Who asked may have gone.
+                drop(waiting.send(answer.clone()));
+            }
+        }
+    }
+
+    async fn reload(&mut self, trigger: Trigger) -> Arc<Reload> {
+        let reload = self.engine.reload(&self.paths, trigger).await;
+        self.files.set(self.engine.held());
+        reload
+    }
+}
+
+impl<'a> Keyring<'a> {
+    /// Watches the files that the keys of a daemon came from.
+    pub(super) fn new(
+        connection: &'a super::Connection,
+        files: Vec<PathBuf>,
+        daemon: &Daemon,
+        reporter: &Reporter,
+    ) -> Self {
+        let mut watch = Watch::new(reporter.clone());
+        watch.set(held(&files));
+        Self { connection, files, watch, daemon: daemon.clone(), reporter: reporter.clone() }
+    }
+
+    /// Reads the keys anew. Without a good one the former goes on.
+    fn read(&mut self) {
+        match settings::keys(self.connection) {
+            Ok(keys) => self.daemon.set_keys(keys.client_key, keys.admin),
+            Err(mistake) => self.reporter.emit(&Event::Notice(format!("the former key goes on: {mistake}"))),
+        }
+        self.watch.set(held(&self.files));
+    }
+}
+
+fn held(files: &[PathBuf]) -> BTreeMap<PathBuf, Fingerprint> {
+    files.iter().map(|path| (path.clone(), Fingerprint::at(path, LARGEST_KEY_FILE))).collect()
+}
+
+/// All that is asked for now: one reload answers it.
+fn gather(first: Request, requests: &mut mpsc::Receiver<Request>) -> Waiting {
+    let Request::Reload(first) = first;
+    let more = std::iter::from_fn(|| requests.try_recv().ok()).filter_map(|Request::Reload(waiting)| waiting);
+    first.into_iter().chain(more).collect()
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn changed(keys: &mut Option<Keyring<'_>>) {
+    match keys {
+        Some(keys) => keys.watch.changed().await,
+        None => std::future::pending().await,
+    }
+}

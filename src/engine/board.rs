@@ -1,0 +1,176 @@
+//! The board: what can be seen of a running set from outside, at any moment, a reload under way included.
+//!
+//! Holds handles on the running parts and reads them when asked. Who asks, and over what, is the callers'.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+};
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::cell::{Cell, State};
+use crate::{
+    diagnostic::render,
+    lua::{Counters, RuleQueue},
+    report::Reload,
+    rules::{
+        Rule,
+        inputs::{Fingerprint, Inputs},
+    },
+};
+
+/// What runs, and what became of the last reload.
+#[derive(Default)]
+pub struct Board(Mutex<(Shown, Option<Arc<Reload>>)>);
+
+/// The running parts.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub(super) rules: Vec<RuleLine>,
+    pub(super) feeds: Vec<FeedLine>,
+    pub(super) scripts: Vec<ScriptLine>,
+    pub(super) files: BTreeMap<PathBuf, Fingerprint>,
+    pub(super) counters: Arc<Counters>,
+}
+
+pub(super) struct RuleLine {
+    pub(super) rule: Arc<Rule>,
+    pub(super) script: String,
+    pub(super) queue: RuleQueue,
+    pub(super) feed: Arc<Cell>,
+}
+
+pub(super) struct FeedLine(pub(super) Arc<Cell>);
+
+pub(super) struct ScriptLine {
+    pub(super) name: String,
+    pub(super) generation: u64,
+    pub(super) rules: Vec<String>,
+    pub(super) files: Inputs,
+}
+
+impl Board {
+    pub(super) fn show(&self, shown: Shown) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = shown;
+    }
+
+    pub(super) fn reloaded(&self, reload: &Arc<Reload>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Arc::clone(reload));
+    }
+
+    /// What runs, as one object.
+    pub fn status(&self) -> Json {
+        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (shown, reload) = &*board;
+        json!({
+            "generation": reload.as_ref().map_or(0, |reload| reload.generation),
+            "reload": reload.as_ref().map(|reload| outcome(reload)),
+            "rules": shown.rules.iter().map(RuleLine::status).collect::<Json>(),
+            "feeds": shown.feeds.iter().map(FeedLine::status).collect::<Json>(),
+            "scripts": shown.scripts.iter().map(ScriptLine::status).collect::<Json>(),
+            "files": files(&shown.files),
+            "counters": {
+                "received": shown.counters.received.load(Ordering::Relaxed),
+                "queued": shown.counters.queued.load(Ordering::Relaxed),
+                "handled": shown.counters.settled.load(Ordering::Relaxed),
+                "failed": shown.counters.failed.load(Ordering::Relaxed),
+            },
+        })
+    }
+}
+
+/// A reload as one object.
+pub fn outcome(reload: &Reload) -> Json {
+    let diagnostics: Json = serde_json::from_str(&render::json(&reload.diagnostics)).unwrap_or_default();
+    json!({
+        "generation": reload.generation,
+        "result": reload.result.name(),
+        "trigger": reload.trigger.name(),
+        "at": time(reload.at),
+        "took": reload.took.as_secs_f64(),
+        "added": reload.added,
+        "removed": reload.removed,
+        "changed": reload.changed,
+        "kept": reload.kept,
+        "scripts": reload.scripts,
+        "diagnostics": diagnostics,
+        "text": render::human(&reload.diagnostics, false, render::WIDTH),
+    })
+}
+
+impl RuleLine {
+    fn status(&self) -> Json {
+        let (rule, counters) = (&self.rule, self.queue.counters());
+        let (line, _) = rule.place.source.position(rule.place.span.start);
+        let (queued, settled) = (counters.queued.load(Ordering::Relaxed), counters.settled.load(Ordering::Relaxed));
+        let running = counters.running.load(Ordering::Relaxed);
+        json!({
+            "name": rule.name,
+            "subscription": rule.subscription.name,
+            "file": rule.file,
+            "line": line,
+            "enabled": rule.enabled,
+            "script": self.script,
+            "state": name(&self.feed.state()),
+            "received": queued,
+            "queued": queued.saturating_sub(settled).saturating_sub(running),
+            "running": running,
+            "handled": settled,
+            "failed": counters.failed.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl FeedLine {
+    fn status(&self) -> Json {
+        let (cell, state, now) = (&self.0, self.0.state(), Timestamp::now());
+        let name_of = cell.name();
+        let (since, cause, next_try) = match &state {
+            State::Open { since } | State::Completed { since } => (since, None, None),
+            State::Opening { since, cause, next_try } => (since, cause.clone(), *next_try),
+            State::Refused { since, cause, next_try } => (since, Some(cause.clone()), Some(*next_try)),
+        };
+        json!({
+            "subscription": &*name_of.subscription,
+            "rules": name_of.rules.iter().map(|rule| &**rule).collect::<Vec<_>>(),
+            "state": name(&state),
+            "since": time(*since),
+            "received": cell.received(),
+            "last_notification": cell.last().map(time),
+            "cause": cause,
+            "next_try": next_try.filter(|next| *next > now).map(time),
+            "remaining": cell.remaining(),
+        })
+    }
+}
+
+impl ScriptLine {
+    fn status(&self) -> Json {
+        json!({
+            "name": self.name,
+            "generation": self.generation,
+            "rules": self.rules,
+            "files": files(&self.files.all()),
+        })
+    }
+}
+
+fn files(held: &BTreeMap<PathBuf, Fingerprint>) -> Json {
+    held.iter().map(|(path, held)| (path.display().to_string(), held.to_string())).collect()
+}
+
+fn name(state: &State) -> &'static str {
+    match state {
+        State::Opening { .. } => "opening",
+        State::Open { .. } => "open",
+        State::Completed { .. } => "completed",
+        State::Refused { .. } => "refused",
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    format!("{at:.3}")
+}

@@ -1,0 +1,115 @@
+//! The herald: what happens to streams, told together where it happens together.
+//!
+//! A thousand streams that lose one connection are one piece of news. Feeds tell the herald each change of their state
+//! once; what comes within a moment for the same cause becomes one event. The order of each feed's own changes stays.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use crate::report::{Event, FeedName, Reporter};
+
+/// How long news waits for more of its kind.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Changes that wait to be told; a feed with more waits, which it can well do when its stream has just changed.
+const BOUND: usize = 1024;
+
+/// What happened to one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Change {
+    Opened,
+    Lost { cause: String, retry_in: f64 },
+    Waiting { cause: String, retry_in: f64 },
+    Refused { cause: String, retry_in: f64 },
+    Completed { count: u64 },
+    Gap { from: Timestamp, to: Timestamp, cause: Option<String> },
+    CaughtUp { notifications: u64 },
+}
+
+/// Where feeds tell their changes.
+#[derive(Clone)]
+pub(super) struct Herald(mpsc::Sender<(u64, FeedName, Change)>);
+
+/// Changes that are told together.
+struct News {
+    change: Change,
+    feeds: Vec<(u64, FeedName)>,
+}
+
+impl Herald {
+    /// Starts the task that tells; it ends, with everything told, when the last handle is dropped.
+    pub(super) fn start(reporter: Reporter) -> (Self, JoinHandle<()>) {
+        let (sender, mut changes) = mpsc::channel(BOUND);
+        let task = tokio::spawn(async move {
+            while let Some(first) = changes.recv().await {
+                let mut news = Vec::new();
+                add(&mut news, first);
+                let until = Instant::now() + MOMENT;
+                while let Ok(Some(next)) = timeout_at(until, changes.recv()).await {
+                    add(&mut news, next);
+                }
+                for news in news {
+                    reporter.emit(&news.event());
+                }
+            }
+        });
+        (Self(sender), task)
+    }
+
+    /// Tells a change of a feed.
+    pub(super) async fn tell(&self, feed: u64, name: FeedName, change: Change) {
+        // The task outlives every handle.
+        drop(self.0.send((feed, name, change)).await);
+    }
+}
+
+/// Adds a change to the news that it belongs to, behind what the same feed told before.
+fn add(news: &mut Vec<News>, (feed, name, change): (u64, FeedName, Change)) {
+    let last = news.iter().rposition(|news| news.feeds.iter().any(|(other, _)| *other == feed));
+    let from = last.map_or(0, |at| at + 1);
+    match news[from..].iter_mut().find_map(|news| joins(&mut news.change, &change).then_some(news)) {
+        Some(found) => found.feeds.push((feed, name)),
+        None => news.push(News { change, feeds: vec![(feed, name)] }),
+    }
+}
+
+/// Whether a change is the same piece of news as another, which is then widened to hold both.
+fn joins(told: &mut Change, change: &Change) -> bool {
+    match (told, change) {
+        (Change::Opened, Change::Opened) => true,
+        (Change::Lost { cause, retry_in }, Change::Lost { cause: other, retry_in: pause })
+        | (Change::Waiting { cause, retry_in }, Change::Waiting { cause: other, retry_in: pause })
+        | (Change::Refused { cause, retry_in }, Change::Refused { cause: other, retry_in: pause })
+            if cause == other =>
+        {
+            *retry_in = retry_in.min(*pause);
+            true
+        }
+        (Change::Gap { from, to, cause }, Change::Gap { from: earlier, to: later, cause: other }) if cause == other => {
+            (*from, *to) = ((*from).min(*earlier), (*to).max(*later));
+            true
+        }
+        _ => false,
+    }
+}
+
+impl News {
+    fn event(self) -> Event {
+        let feeds: Arc<[FeedName]> = self.feeds.into_iter().map(|(_, name)| name).collect();
+        match self.change {
+            Change::Opened => Event::FeedOpened { feeds },
+            Change::Lost { cause, retry_in } => Event::FeedLost { feeds, cause, retry_in },
+            Change::Waiting { cause, retry_in } => Event::FeedWaiting { feeds, cause, retry_in },
+            Change::Refused { cause, retry_in } => Event::FeedRefused { feeds, cause, retry_in },
+            Change::Gap { from, to, cause } => Event::Gap { feeds, from, to, cause },
+            Change::Completed { count } => Event::FeedCompleted { feeds, count },
+            Change::CaughtUp { notifications } => Event::CaughtUp { feeds, notifications },
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What differs between two sets: pure set algebra, from which everything that a reload does follows.
+//!
+//! A [`View`] holds of a set what running it depends on and nothing else, so that what is equal here needs no touching.
+//! Applying a plan is the engine's, and cannot fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use crate::{
+    lua::ScriptKey,
+    rules::{Order, inputs::Fingerprint},
+};
+
+/// What tells one stream from another. Rules with equal keys share a stream.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FeedKey {
+    /// The subscription's name.
+    pub subscription: String,
+    /// The encoded request.
+    pub request: Bytes,
+    /// Whether what was missed is to be caught up: at the start too, never, or over gaps only.
+    pub catch_up: Option<bool>,
+    /// The rule, where it is limited by `count`, or catches up with what came before the start: each is owed its own.
+    pub own: Option<String>,
+}
+
+/// A rule, as far as running it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleView {
+    /// What feeds it.
+    pub feed: FeedKey,
+    /// The script that handles it.
+    pub script: ScriptKey,
+    /// The function in the script.
+    pub function: Option<String>,
+    /// How its runs are timed and ordered.
+    pub pace: (std::time::Duration, usize, Order),
+}
+
+/// A script, as far as what its VM was made of goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScriptView {
+    /// As errors name it.
+    pub name: String,
+    /// The code of an inline handler.
+    pub code: Option<String>,
+    /// The files it was made of, and those it looked for.
+    pub files: BTreeMap<std::path::PathBuf, Fingerprint>,
+    /// Whether it has a thread: one that died is none to keep.
+    pub alive: bool,
+}
+
+/// A set, as far as running it goes. Disabled rules are not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// By name.
+    pub rules: BTreeMap<String, RuleView>,
+    /// By identity.
+    pub scripts: BTreeMap<ScriptKey, ScriptView>,
+}
+
+/// What is to be done so that one set runs instead of another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// Rules that are new.
+    pub added: Vec<String>,
+    /// Rules that are gone.
+    pub removed: Vec<String>,
+    /// Rules that are meant otherwise than before.
+    pub changed: Vec<String>,
+    /// Rules that are as before; their scripts may still be replaced.
+    pub kept: Vec<String>,
+    /// Scripts to be started.
+    pub started: Vec<ScriptKey>,
+    /// Scripts whose VM is to be replaced.
+    pub replaced: Vec<ScriptKey>,
+    /// Scripts that no rule names any more.
+    pub stopped: Vec<ScriptKey>,
+    /// Streams to be opened.
+    pub opened: Vec<FeedKey>,
+    /// Streams that go on, whoever they feed.
+    pub held: Vec<FeedKey>,
+    /// Streams to be closed, those that are opened anew included.
+    pub closed: Vec<FeedKey>,
+    /// Rules that get their notifications from another stream than before, which must stand before the old one ends.
+    pub moved: BTreeMap<String, FeedKey>,
+}
+
+impl Plan {
+    /// Compares the running set with the one to run. `completed` are the running set's streams that delivered their
+    /// `count`: one of a changed rule is opened anew.
+    pub fn between(old: &View, new: &View, completed: &BTreeSet<FeedKey>) -> Self {
+        let mut plan = Self::default();
+        for (name, rule) in &new.rules {
+            let list = match old.rules.get(name) {
+                None => &mut plan.added,
+                Some(before) if before != rule => &mut plan.changed,
+                Some(_) => &mut plan.kept,
+            };
+            list.push(name.clone());
+            if let Some(before) = old.rules.get(name).filter(|before| before.feed != rule.feed) {
+                plan.moved.insert(name.clone(), before.feed.clone());
+            }
+        }
+        plan.removed = old.rules.keys().filter(|name| !new.rules.contains_key(*name)).cloned().collect();
+        for (key, script) in &new.scripts {
+            match old.scripts.get(key) {
+                None => plan.started.push(key.clone()),
+                Some(before) if before != script => plan.replaced.push(key.clone()),
+                Some(_) => {}
+            }
+        }
+        plan.stopped = old.scripts.keys().filter(|key| !new.scripts.contains_key(*key)).cloned().collect();
+        plan.feeds(old, new, completed);
+        plan
+    }
+
+    fn feeds(&mut self, old: &View, new: &View, completed: &BTreeSet<FeedKey>) {
+        let keys = |view: &View| view.rules.values().map(|rule| rule.feed.clone()).collect::<BTreeSet<_>>();
+        let (before, after) = (keys(old), keys(new));
+        let anew =
+            |key: &FeedKey| completed.contains(key) && key.own.as_ref().is_some_and(|rule| self.changed.contains(rule));
+        for key in &after {
+            if before.contains(key) && !anew(key) {
+                self.held.push(key.clone());
+            } else {
+                self.opened.push(key.clone());
+            }
+        }
+        self.closed = before.iter().filter(|key| !after.contains(key) || anew(key)).cloned().collect();
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        let rules = self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty();
+        rules && self.started.is_empty() && self.replaced.is_empty() && self.stopped.is_empty()
+    }
+}

@@ -1,0 +1,247 @@
+//! The first part of a reload: everything that may fail, and nothing that shows.
+//!
+//! Files are read and scripts loaded aside; scripts that give way hand on their state. What comes out can be applied
+//! without fail, or is every mistake there is.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use futures_util::future::join_all;
+use tokio::{
+    task::spawn_blocking,
+    time::{Duration, Instant, timeout},
+};
+
+use super::{
+    Engine,
+    plan::{FeedKey, RuleView, ScriptView, View},
+};
+use crate::{
+    diagnostic::{Diagnostic, Severity},
+    lua::{Prepared, Script, ScriptKey, ScriptSpec},
+    rules::{
+        Handler, MAX_SCRIPT_BYTES, Rule, RuleSet,
+        inputs::{Fingerprint, Inputs},
+    },
+    schema::Catalog,
+};
+
+/// How long rules may be on their way from one stream to another, from the last reload, before the next one cuts it short.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// Rules as they were read.
+pub(super) struct Loaded {
+    rules: RuleSet,
+    diagnostics: Vec<Diagnostic>,
+    /// What is now in the files of the running scripts.
+    now: BTreeMap<PathBuf, Fingerprint>,
+    pub(super) begun: Instant,
+}
+
+/// A set that can run.
+pub(super) struct Next {
+    pub(super) view: View,
+    pub(super) rules: BTreeMap<String, Arc<Rule>>,
+    /// The scripts to be started, in place of running ones too.
+    pub(super) prepared: BTreeMap<ScriptKey, Prepared>,
+    /// What was read of rule files and directories.
+    pub(super) inputs: BTreeMap<PathBuf, Fingerprint>,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// A set that was read before, without mistakes.
+    pub(super) fn of(rules: RuleSet) -> Self {
+        Self { rules, diagnostics: Vec::new(), now: BTreeMap::new(), begun: Instant::now() }
+    }
+}
+
+impl Engine {
+    /// Reads the rule files, and what is now in the files of running scripts.
+    pub(super) async fn load(&self, paths: &[PathBuf]) -> Loaded {
+        let begun = Instant::now();
+        let (paths, mut now) = (paths.to_vec(), self.held());
+        let read = spawn_blocking(move || {
+            for (path, held) in &mut now {
+                *held = Fingerprint::at(path, MAX_SCRIPT_BYTES);
+            }
+            let (rules, mut diagnostics) = RuleSet::load(&paths, Catalog::embedded());
+            if is_refused(&diagnostics) {
+                // The scripts' mistakes too: what is wrong is told at once.
+                diagnostics.extend(ScriptSpec::group_all(&rules).into_iter().flat_map(|script| script.check(true)));
+            }
+            Loaded { rules, diagnostics, now, begun }
+        });
+        read.await.unwrap_or_else(|error| {
+            let broken = Diagnostic::error("internal", format!("reading the rules failed: {error}"));
+            let (rules, now) = (RuleSet::default(), BTreeMap::new());
+            Loaded { rules, diagnostics: vec![broken], now, begun }
+        })
+    }
+
+    /// Makes of rules what can be applied, or tells every mistake.
+    pub(super) async fn prepare(&mut self, loaded: Loaded) -> Result<Next, Vec<Diagnostic>> {
+        let Loaded { rules, diagnostics, now, .. } = loaded;
+        let inputs = rules.inputs.all();
+        // What is not read in this attempt is compared with what is there now, not with what was once loaded.
+        self.held.clone_from(&now);
+        self.held.extend(inputs.clone());
+        for (key, (script, _)) in &self.running.scripts {
+            if let Some(view) = self.running.view.scripts.get_mut(key) {
+                // Modules may have been required since.
+                (view.files, view.alive) = (script.inputs.all(), !script.is_dead());
+            }
+        }
+        let enabled = rules.rules.iter().filter(|rule| rule.enabled).count();
+        if is_refused(&diagnostics) {
+            return Err(diagnostics);
+        }
+        if enabled == 0 && !self.running.rules.is_empty() {
+            return Err(nothing_left(diagnostics));
+        }
+        let specs = ScriptSpec::group(&rules);
+        let views: BTreeMap<ScriptKey, ScriptView> =
+            specs.iter().map(|spec| (spec.key.clone(), self.script_view(spec, &now))).collect();
+        let (kept, changed): (Vec<_>, Vec<_>) =
+            specs.into_iter().partition(|spec| self.running.view.scripts.get(&spec.key) == views.get(&spec.key));
+        let mut view = View { rules: BTreeMap::new(), scripts: views };
+        for spec in kept.iter().chain(&changed) {
+            view.rules
+                .extend(spec.rules.iter().map(|rule| (rule.name.clone(), rule_view(rule, &spec.key, self.catch_up))));
+        }
+        self.check_kept(kept, &view).await?;
+        let prepared = self.load_changed(changed, &mut view).await?;
+        self.settle().await;
+        self.hand_on(&prepared).await?;
+        let rules = rules.rules.iter().filter(|rule| rule.enabled);
+        let rules = rules.map(|rule| (rule.name.clone(), Arc::clone(rule))).collect();
+        Ok(Next { view, rules, prepared, inputs, warnings: diagnostics })
+    }
+
+    /// How a script would stand now: with the same files as the running one of its identity, if there is one.
+    fn script_view(&self, spec: &ScriptSpec, now: &BTreeMap<PathBuf, Fingerprint>) -> ScriptView {
+        let code = spec.code().map(str::to_owned);
+        let running = self.running.scripts.get(&spec.key);
+        let paths = running.map(|(script, _)| script.inputs.all()).unwrap_or_default();
+        let files = paths.into_keys().filter_map(|path| now.get(&path).map(|held| (path.clone(), *held))).collect();
+        ScriptView { name: spec.name.to_string(), code, files, alive: true }
+    }
+
+    /// Checks aside the scripts that stay but get rules, or rules with other functions.
+    async fn check_kept(&self, kept: Vec<ScriptSpec>, view: &View) -> Result<(), Vec<Diagnostic>> {
+        let known = |rule: &Arc<Rule>| {
+            let before = self.running.view.rules.get(&rule.name);
+            before
+                .zip(view.rules.get(&rule.name))
+                .is_some_and(|(old, new)| (&old.script, &old.function) == (&new.script, &new.function))
+        };
+        let doubtful: Vec<_> = kept.into_iter().filter(|spec| !spec.rules.iter().all(known)).collect();
+        let admin = self.daemon.is_admin();
+        let check = move || doubtful.iter().flat_map(|spec| spec.check(admin)).collect::<Vec<_>>();
+        let found = spawn_blocking(check).await.unwrap_or_default();
+        if is_refused(&found) { Err(found) } else { Ok(()) }
+    }
+
+    /// Loads new and changed scripts on threads of their own.
+    async fn load_changed(
+        &mut self,
+        changed: Vec<ScriptSpec>,
+        view: &mut View,
+    ) -> Result<BTreeMap<ScriptKey, Prepared>, Vec<Diagnostic>> {
+        let mut read = Vec::new();
+        let loading = changed.into_iter().map(|mut spec| {
+            spec.inputs = Inputs::telling(Arc::clone(&self.grown));
+            read.push((spec.key.clone(), spec.inputs.clone()));
+            let (daemon, reporter) = (Some(self.daemon.clone()), self.reporter.clone());
+            let (key, counters) = (spec.key.clone(), Arc::clone(&self.counters));
+            async move { (key, Prepared::load(spec, daemon, reporter, counters).await) }
+        });
+        let loading: Vec<_> = loading.collect();
+        let (mut prepared, mut mistakes) = (BTreeMap::new(), Vec::new());
+        for (key, result) in join_all(loading).await {
+            match result {
+                Ok(script) => drop(prepared.insert(key, script)),
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        for (key, inputs) in read {
+            let inputs = inputs.all();
+            self.held.extend(inputs.clone());
+            if let Some(script) = view.scripts.get_mut(&key) {
+                script.files = inputs;
+            }
+        }
+        if mistakes.is_empty() { Ok(prepared) } else { Err(mistakes) }
+    }
+
+    /// Waits until the rules that the last reload moved are where they belong.
+    async fn settle(&self) {
+        let moving = self.running.feeds.moving();
+        drop(timeout(SETTLING, join_all(moving.iter().map(|handover| handover.done()))).await);
+        for handover in moving {
+            handover.leave();
+        }
+    }
+
+    /// Hands the state of scripts that give way to those that take their place. They stand still from here on; where
+    /// anything fails, they go on.
+    async fn hand_on(&self, prepared: &BTreeMap<ScriptKey, Prepared>) -> Result<(), Vec<Diagnostic>> {
+        let pairs: Vec<_> = prepared
+            .iter()
+            .filter_map(|(key, new)| self.running.scripts.get(key).map(|(old, _)| (old, new)))
+            .filter(|(old, _)| !old.is_dead())
+            .collect();
+        let moved = join_all(pairs.iter().map(|(old, new)| async move {
+            match old.save().await? {
+                Some(state) => new.restore(state).await,
+                None => Ok(()),
+            }
+        }));
+        let mistakes: Vec<_> = moved.await.into_iter().filter_map(Result::err).flatten().collect();
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        for (old, _) in pairs {
+            Script::resume(old);
+        }
+        Err(mistakes)
+    }
+}
+
+/// How a rule would stand. `catch_up` is for rules that do not say whether they catch up at the start.
+fn rule_view(rule: &Rule, script: &ScriptKey, catch_up: bool) -> RuleView {
+    let function = if let Handler::Script { function, .. } = &rule.handler { function.clone() } else { None };
+    let wanted = rule.catch_up.or((catch_up && rule.subscription.recovery.is_some()).then_some(true));
+    let feed = FeedKey {
+        subscription: rule.subscription.name.clone(),
+        request: rule.request.clone(),
+        catch_up: wanted,
+        // What is left of a count, and where it stood when the host ended, is each rule's own.
+        own: (rule.count.is_some() || wanted == Some(true)).then(|| rule.name.clone()),
+    };
+    RuleView { feed, script: script.clone(), function, pace: (rule.timeout, rule.concurrency, rule.order) }
+}
+
+fn is_refused(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Nobody means to run nothing by saving a file: it is empty because it is being written.
+fn nothing_left(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let message = "no rules are left";
+    let help = "to run none, stop the host; a file that is empty for a moment is no reason to stop handling";
+    diagnostics.push(Diagnostic::error("no-rules", message).help(help));
+    diagnostics
+}
+
+/// The streams of rules, each once.
+pub(super) fn feeds_of(view: &View) -> BTreeMap<FeedKey, BTreeSet<String>> {
+    let mut feeds = BTreeMap::<FeedKey, BTreeSet<String>>::new();
+    for (name, rule) in &view.rules {
+        feeds.entry(rule.feed.clone()).or_default().insert(name.clone());
+    }
+    feeds
+}
