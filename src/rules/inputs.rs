@@ -172,7 +172,7 @@ mod tests {
         let _socket = UnixListener::bind(rules.join("socket.yaml")).unwrap();
         let good = rules.join("good.yaml");
         let given = [rules.clone(), folder.path().join("none"), good.join("below"), rules.join("round.yaml"), good];
-        let recorded = RuleSet::load(&given, &Catalog::embedded()).0.inputs.all();
+        let recorded = RuleSet::load(&given, Catalog::embedded()).0.inputs.all();
         let found = now(recorded.keys());
         assert_eq!(recorded, found);
         let names = load::names(&rules).unwrap();
