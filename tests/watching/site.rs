@@ -70,6 +70,7 @@ impl Site {
     /// Holds what is there, as after a load: the rule files of the directory too.
     pub(crate) fn hold(&mut self) {
         let held = self.read();
+        while self.looks.try_recv().is_ok() {}
         self.watch.set(held);
     }
 
