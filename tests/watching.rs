@@ -4,30 +4,29 @@
 //! reading: where looks have come and gone and nothing was told, nothing will be.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "watching/site.rs"]
+mod site;
+#[path = "watching/ways.rs"]
+mod ways;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
-    fs::{File, OpenOptions},
+    fs::File,
     future::Future,
     io::Write as _,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use notify::{
-    EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
-    event::{AccessKind, AccessMode},
-};
 use olvid_rules::{
     engine::watch::Watch,
-    report::{Event, Reporter},
     rules::inputs::{self, Fingerprint},
 };
-use tempfile::TempDir;
 use tokio::{
     select,
     sync::mpsc,
@@ -35,314 +34,8 @@ use tokio::{
     time::timeout,
 };
 
-const OLD: &str = "rules: [] # old\n";
-const NEW: &str = "rules: [] # new, and longer\n";
-
-/// Only a failure takes so long. Less than the time after which the watch looks without a reason, which would hide it.
-const NEVER: Duration = Duration::from_secs(25);
-
-/// More than the time after which a file is at rest.
-const LONGER_THAN_QUIET: Duration = Duration::from_millis(300);
-
-/// A directory of rule files and what else is read, watched.
-struct Site {
-    folder: TempDir,
-    watch: Watch,
-    paths: Vec<PathBuf>,
-    /// Told for each look: it reads a file that nobody else does.
-    looks: mpsc::Receiver<()>,
-    _witness: RecommendedWatcher,
-    notices: Arc<Mutex<Vec<String>>>,
-}
-
-impl Site {
-    /// Lays out the files; the watches of a way of saving are as `make` leaves them.
-    async fn new(make: impl FnOnce(&Path)) -> Self {
-        let mut site = Self::unwatched(make);
-        site.hold();
-        site.looked().await;
-        site
-    }
-
-    fn unwatched(make: impl FnOnce(&Path)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("site");
-        for directory in ["rules", "scripts/lib", "witness", "elsewhere"] {
-            fs::create_dir_all(root.join(directory)).unwrap();
-        }
-        for file in ["rules/a.yaml", "scripts/main.lua", "scripts/lib/util.lua", "witness/w.lua"] {
-            fs::write(root.join(file), OLD).unwrap();
-        }
-        make(&root);
-        let read = ["rules", "rules/a.yaml", "scripts/main.lua", "scripts/lib/util.lua", "scripts/late.lua"];
-        let (looks, _witness) = witness(&root.join("witness"));
-        let (reporter, notices) = reporter();
-        let paths = read.iter().map(|path| root.join(path)).collect();
-        Self { folder, watch: Watch::new(reporter), paths, looks, _witness, notices }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.path().join("site")
-    }
-
-    /// Holds what is there, as after a load: the rule files of the directory too.
-    fn hold(&mut self) {
-        let held = self.read();
-        self.watch.set(held);
-    }
-
-    /// What is there; the witness is not read, so that looks alone do.
-    fn read(&self) -> BTreeMap<PathBuf, Fingerprint> {
-        let mut held = inputs::now(&self.paths);
-        held.insert(self.root().join("witness/w.lua"), Fingerprint::of(OLD.as_bytes()));
-        held
-    }
-
-    /// Waits for a look to begin reading.
-    async fn looked(&mut self) {
-        select! {
-            biased;
-            () = self.watch.changed() => panic!("a change was told where there is none"),
-            () = async { self.looks.recv().await.unwrap() } => {}
-            () = tokio::time::sleep(NEVER) => panic!("nothing was looked at"),
-        }
-    }
-
-    async fn changed(&mut self) {
-        timeout(NEVER, self.watch.changed()).await.expect("the change is told");
-    }
-
-    /// Nothing is told, and nothing will be for what happened so far: a change needs two looks, and four pass.
-    async fn unchanged(&mut self) {
-        for look in 0..4 {
-            while self.looks.try_recv().is_ok() {}
-            fs::write(self.root().join("witness/noise"), [look]).unwrap();
-            self.looked().await;
-        }
-    }
-}
-
-/// Tells each reading of the file in this directory.
-fn witness(directory: &Path) -> (mpsc::Receiver<()>, RecommendedWatcher) {
-    let (sender, looks) = mpsc::channel(1024);
-    let open = EventKind::Access(AccessKind::Open(AccessMode::Any));
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let event = event.unwrap();
-        if event.kind == open && event.paths.iter().any(|path| path.ends_with("w.lua")) {
-            let _full = sender.try_send(());
-        }
-    })
-    .unwrap();
-    watcher.watch(directory, RecursiveMode::NonRecursive).unwrap();
-    (looks, watcher)
-}
-
-fn reporter() -> (Reporter, Arc<Mutex<Vec<String>>>) {
-    let notices = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&notices);
-    let sink = move |event: &Event| match event {
-        Event::Notice(text) => told.lock().unwrap().push(text.clone()),
-        event => panic!("{event:?}"),
-    };
-    (Reporter::new(vec![Box::new(sink)]), notices)
-}
-
-fn shell(root: &Path, script: &str) {
-    let status = Command::new("sh").args(["-euc", script]).current_dir(root).env("NEW", NEW).status().unwrap();
-    assert!(status.success(), "{script}");
-}
-
-/// Writes with pauses in which a file that is not seen to be open would pass for finished.
-fn in_chunks(mut file: File) {
-    for chunk in NEW.as_bytes().chunks(6) {
-        thread::sleep(LONGER_THAN_QUIET);
-        file.write_all(chunk).unwrap();
-    }
-    thread::sleep(LONGER_THAN_QUIET);
-}
-
-/// A mounted config map: the names are links through `..data`, which is swapped.
-fn config_map(root: &Path) {
-    fs::remove_file(root.join("rules/a.yaml")).unwrap();
-    fs::create_dir(root.join("rules/..v1")).unwrap();
-    fs::write(root.join("rules/..v1/a.yaml"), OLD).unwrap();
-    symlink("..v1", root.join("rules/..data")).unwrap();
-    symlink("..data/a.yaml", root.join("rules/a.yaml")).unwrap();
-}
-
-fn link_elsewhere(root: &Path) {
-    fs::rename(root.join("rules/a.yaml"), root.join("elsewhere/real.yaml")).unwrap();
-    symlink("../elsewhere/real.yaml", root.join("rules/a.yaml")).unwrap();
-}
-
-fn linked_directory(root: &Path) {
-    fs::rename(root.join("rules"), root.join("elsewhere/rules")).unwrap();
-    symlink("elsewhere/rules", root.join("rules")).unwrap();
-}
-
-fn nothing(_: &Path) {}
-
-/// A way of saving: its name, what is there before, what is done, and the file that is new then, if any is.
-type Way = (&'static str, fn(&Path), fn(&Path), Option<&'static str>);
-
-const A: Option<&str> = Some("rules/a.yaml");
-
-const WAYS: &[Way] = &[
-    ("in place", nothing, |root| fs::write(root.join("rules/a.yaml"), NEW).unwrap(), A),
-    ("in chunks", nothing, |root| in_chunks(File::create(root.join("rules/a.yaml")).unwrap()), A),
-    (
-        "appended in chunks",
-        |root| fs::write(root.join("rules/a.yaml"), "").unwrap(),
-        |root| in_chunks(OpenOptions::new().append(true).open(root.join("rules/a.yaml")).unwrap()),
-        A,
-    ),
-    (
-        "new, in chunks",
-        nothing,
-        |root| in_chunks(File::create(root.join("rules/b.yaml")).unwrap()),
-        Some("rules/b.yaml"),
-    ),
-    ("link's target, in chunks", link_elsewhere, |root| in_chunks(File::create(root.join("rules/a.yaml")).unwrap()), A),
-    (
-        "late, in chunks",
-        nothing,
-        |root| in_chunks(File::create(root.join("scripts/late.lua")).unwrap()),
-        Some("scripts/late.lua"),
-    ),
-    (
-        "redirected from a slow command",
-        nothing,
-        |root| shell(root, "(sleep 0.4; printf %s \"$NEW\") > rules/a.yaml"),
-        A,
-    ),
-    ("renamed over", nothing, |root| shell(root, "printf %s \"$NEW\" > rules/.a.tmp; mv rules/.a.tmp rules/a.yaml"), A),
-    (
-        "renamed from elsewhere",
-        nothing,
-        |root| shell(root, "printf %s \"$NEW\" > elsewhere/x; mv elsewhere/x rules/a.yaml"),
-        A,
-    ),
-    (
-        "removed and created",
-        nothing,
-        |root| shell(root, "rm rules/a.yaml; sleep 0.1; printf %s \"$NEW\" > rules/a.yaml"),
-        A,
-    ),
-    (
-        "as vim does",
-        nothing,
-        |root| {
-            shell(
-                root,
-                "cd rules; : > .a.yaml.swp; : > 4913; rm 4913; mv a.yaml a.yaml~; printf %s \"$NEW\" > a.yaml;
-                 chmod 644 a.yaml; rm a.yaml~; rm .a.yaml.swp",
-            );
-        },
-        A,
-    ),
-    (
-        "as emacs does",
-        nothing,
-        |root| {
-            shell(root, "cd rules; ln -s me@host .#a.yaml; cp a.yaml a.yaml~; printf %s \"$NEW\" > a.yaml; rm .#a.yaml")
-        },
-        A,
-    ),
-    ("sed -i", nothing, |root| shell(root, "sed -i 's/old/new, and longer/' rules/a.yaml"), A),
-    ("cp", nothing, |root| shell(root, "printf %s \"$NEW\" > elsewhere/x; cp elsewhere/x rules/a.yaml"), A),
-    ("ln -f", nothing, |root| shell(root, "printf %s \"$NEW\" > elsewhere/x; ln -f elsewhere/x rules/a.yaml"), A),
-    ("ln -sf", nothing, |root| shell(root, "printf %s \"$NEW\" > elsewhere/x; ln -sf ../elsewhere/x rules/a.yaml"), A),
-    (
-        "dd into the middle",
-        |root| fs::write(root.join("rules/a.yaml"), NEW.replace("new", "old")).unwrap(),
-        |root| shell(root, "printf new | dd of=rules/a.yaml bs=1 seek=12 conv=notrunc status=none"),
-        A,
-    ),
-    (
-        "config map",
-        config_map,
-        |root| {
-            shell(
-                root,
-                "cd rules; mkdir ..v2; printf %s \"$NEW\" > ..v2/a.yaml; ln -s ..v2 ..tmp; mv -T ..tmp ..data; rm -r ..v1",
-            );
-        },
-        A,
-    ),
-    ("link's target elsewhere", link_elsewhere, |root| fs::write(root.join("elsewhere/real.yaml"), NEW).unwrap(), A),
-    (
-        "link's target elsewhere, renamed over",
-        link_elsewhere,
-        |root| shell(root, "printf %s \"$NEW\" > elsewhere/x; mv elsewhere/x elsewhere/real.yaml"),
-        A,
-    ),
-    (
-        "directory removed and created",
-        nothing,
-        |root| shell(root, "rm -r rules; mkdir rules; printf %s \"$NEW\" > rules/a.yaml"),
-        A,
-    ),
-    (
-        "directory of modules removed and created",
-        nothing,
-        |root| shell(root, "rm -r scripts/lib; mkdir scripts/lib; printf %s \"$NEW\" > scripts/lib/util.lua"),
-        Some("scripts/lib/util.lua"),
-    ),
-    (
-        "directory renamed away and another renamed in",
-        nothing,
-        |root| shell(root, "mkdir next; printf %s \"$NEW\" > next/a.yaml; mv rules last; mv next rules"),
-        A,
-    ),
-    (
-        "directory replaced by a link",
-        nothing,
-        |root| shell(root, "mkdir next; printf %s \"$NEW\" > next/a.yaml; mv rules last; ln -s next rules"),
-        A,
-    ),
-    (
-        "link to a directory swapped",
-        linked_directory,
-        |root| shell(root, "mkdir next; printf %s \"$NEW\" > next/a.yaml; ln -sfn next rules"),
-        A,
-    ),
-    (
-        "file in a linked directory",
-        linked_directory,
-        |root| fs::write(root.join("elsewhere/rules/a.yaml"), NEW).unwrap(),
-        A,
-    ),
-    ("appears later", nothing, |root| fs::write(root.join("scripts/late.lua"), NEW).unwrap(), Some("scripts/late.lua")),
-    (
-        "appears with its directory",
-        |root| fs::remove_dir_all(root.join("scripts")).unwrap(),
-        |root| shell(root, "mkdir -p scripts/lib; printf %s \"$NEW\" > scripts/lib/util.lua"),
-        Some("scripts/lib/util.lua"),
-    ),
-    ("removed", nothing, |root| fs::remove_file(root.join("rules/a.yaml")).unwrap(), None),
-    ("emptied directory", nothing, |root| shell(root, "rm -r rules scripts"), None),
-    ("new in the directory", nothing, |root| fs::write(root.join("rules/b.yaml"), NEW).unwrap(), Some("rules/b.yaml")),
-    (
-        "module below",
-        nothing,
-        |root| fs::write(root.join("scripts/lib/util.lua"), NEW).unwrap(),
-        Some("scripts/lib/util.lua"),
-    ),
-    (
-        "nine files, one after another",
-        nothing,
-        |root| shell(root, "for i in 1 2 3 4 5 6 7 8 9; do printf %s \"$NEW\" > rules/$i.yaml; sleep 0.05; done"),
-        Some("rules/9.yaml"),
-    ),
-    (
-        "from unreadable",
-        |root| symlink("a.yaml", root.join("scripts/late.lua")).unwrap(),
-        |root| {
-            shell(root, "rm scripts/late.lua; printf %s \"$NEW\" > scripts/late.lua");
-        },
-        Some("scripts/late.lua"),
-    ),
-];
+use site::{NEVER, NEW, OLD, Site, reporter};
+use ways::{Act, QUIETLY, WAYS, Way, nothing};
 
 async fn is_told((name, make, save, file): Way) {
     let mut site = Site::new(make).await;
@@ -392,25 +85,9 @@ async fn every_way_of_saving_is_told_once_and_finished() {
     all(WAYS.iter().map(|way| (way.0, is_told(*way)))).await;
 }
 
-/// What changes no content: its name, and what is done.
-const QUIETLY: &[(&str, fn(&Path))] = &[
-    ("touch", |root| shell(root, "touch rules/a.yaml scripts/main.lua rules scripts")),
-    ("chmod", |root| shell(root, "chmod 600 rules/a.yaml; chmod 700 rules")),
-    ("backup files", |root| {
-        shell(root, "cd rules; : > .a.yaml.swp; cp a.yaml a.yaml~; cp a.yaml '#a.yaml#'; : > 4913")
-    }),
-    ("reading", |root| shell(root, "cat rules/a.yaml scripts/main.lua > /dev/null; ls -la rules > /dev/null")),
-    ("same content in place", |root| shell(root, "cat rules/a.yaml > x; cat x > rules/a.yaml")),
-    ("same content, renamed over", |root| shell(root, "cp rules/a.yaml rules/.x; mv rules/.x rules/a.yaml")),
-    ("changed and back", |root| shell(root, "cp rules/a.yaml x; echo no > rules/a.yaml; cp x rules/a.yaml")),
-    ("away and back", |root| shell(root, "mv rules x; mv x rules")),
-    ("same directory again", |root| shell(root, "cp -r rules x; rm -r rules; mv x rules")),
-    ("other files", |root| shell(root, "echo x > rules/notes.txt; echo x > scripts/other.lua; mkdir rules/below")),
-];
-
 #[tokio::test]
 async fn what_changes_no_content_is_not_told() {
-    let case = |disturb: fn(&Path)| async move {
+    let case = |disturb: Act| async move {
         let mut site = Site::new(nothing).await;
         let root = site.root();
         let at_work = spawn_blocking(move || disturb(&root));
@@ -501,6 +178,24 @@ async fn a_change_between_reading_and_watching_is_told() {
     site.hold();
     site.looked().await;
     site.unchanged().await;
+}
+
+/// A hard link from a directory that is not watched: nothing announces what is written through it.
+#[tokio::test]
+async fn what_changes_between_two_looks_is_not_at_rest() {
+    let mut site = Site::unwatched(|root| {
+        fs::create_dir_all(root.join("far/off")).unwrap();
+        fs::hard_link(root.join("rules/a.yaml"), root.join("far/off/a.yaml")).unwrap();
+    });
+    let (held, behind) = (site.read(), site.root().join("far/off/a.yaml"));
+    fs::write(&behind, "half").unwrap();
+    site.watch.set(held);
+    for content in ["half of it", NEW] {
+        site.looked().await;
+        fs::write(&behind, content).unwrap();
+    }
+    site.changed().await;
+    assert_eq!(fs::read_to_string(site.root().join("rules/a.yaml")).unwrap(), NEW);
 }
 
 #[tokio::test]

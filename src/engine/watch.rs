@@ -150,7 +150,8 @@ impl Watch {
     /// When to look, should nothing else happen before.
     fn rest_at(&self, now: Instant) -> Instant {
         let (due, ears) = (self.due.unwrap_or(now), &self.shared.ears);
-        let quiet = ears.last().map_or(due, |last| (last + QUIET).min(due + LONGEST_UNQUIET));
+        let quiet = if self.before.is_some() { QUIET + PAUSE } else { QUIET };
+        let quiet = ears.last().map_or(due, |last| (last + quiet).min(due + LONGEST_UNQUIET));
         let paused = self.before.as_ref().map_or(due, |before| {
             let announced = before.announced || ears.first().is_some();
             before.ended + if announced { PAUSE } else { UNANNOUNCED_PAUSE }

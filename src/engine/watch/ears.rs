@@ -157,6 +157,7 @@ fn is_empty(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind, RenameMode};
 
     use super::*;
@@ -164,8 +165,8 @@ mod tests {
     const WRITE: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
     const CLOSE: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
 
-    fn event(kind: EventKind, path: &Path) -> notify::Result<Event> {
-        Ok(Event::new(kind).add_path(path.to_owned()))
+    fn hear(ears: &Ears, kind: EventKind, path: &Path) {
+        ears.hear(Ok(Event::new(kind).add_path(path.to_owned())));
     }
 
     /// Ears that listen for `a.yaml` in a directory, and both paths.
@@ -189,11 +190,11 @@ mod tests {
         ];
         for begin in [WRITE, EventKind::Create(CreateKind::File)] {
             for end in ends {
-                ears.hear(event(begin, &file));
+                hear(&ears, begin, &file);
                 assert!(ears.is_written_to(Instant::now()), "{begin:?}");
-                ears.hear(event(EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), &file));
+                hear(&ears, EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), &file);
                 assert!(ears.is_written_to(Instant::now()), "{begin:?}");
-                ears.hear(event(end, &file));
+                hear(&ears, end, &file);
                 assert!(!ears.is_written_to(Instant::now()), "{begin:?} {end:?}");
             }
         }
@@ -202,9 +203,9 @@ mod tests {
     #[test]
     fn what_is_not_read_or_stays_open_holds_up_nothing() {
         let (ears, folder, file) = ears();
-        ears.hear(event(WRITE, &folder.path().join("host.log")));
+        hear(&ears, WRITE, &folder.path().join("host.log"));
         assert!(!ears.is_written_to(Instant::now()));
-        ears.hear(event(WRITE, &file));
+        hear(&ears, WRITE, &file);
         assert!(!ears.is_written_to(Instant::now() + LONGEST_UNREST));
         ears.listen(Ground::default());
         assert!(!ears.is_written_to(Instant::now()));
@@ -214,26 +215,38 @@ mod tests {
     fn a_look_answers_what_was_heard_before_it() {
         let (ears, _folder, file) = ears();
         assert!(!ears.begin());
-        ears.hear(event(EventKind::Access(AccessKind::Open(AccessMode::Any)), &file));
+        hear(&ears, EventKind::Access(AccessKind::Open(AccessMode::Any)), &file);
         assert!(ears.first().is_none() && ears.last().is_none());
-        ears.hear(event(WRITE, &file));
+        hear(&ears, WRITE, &file);
         let first = ears.first().unwrap();
-        ears.hear(event(CLOSE, &file));
+        hear(&ears, CLOSE, &file);
         assert_eq!(ears.first().unwrap(), first);
         assert!(ears.begin() && !ears.begin());
         assert!(ears.last().unwrap() >= first);
     }
 
     #[test]
+    fn the_first_event_and_the_last_closing_ring_and_a_storm_does_not() {
+        let (ears, _folder, file) = ears();
+        let rings = |kind| {
+            hear(&ears, kind, &file);
+            ears.rung().now_or_never().is_some()
+        };
+        assert!(rings(WRITE) && !rings(WRITE) && rings(CLOSE) && !rings(CLOSE));
+        ears.begin();
+        assert!(rings(WRITE));
+    }
+
+    #[test]
     fn lost_events_and_moved_directories_shake_the_watches() {
         let (ears, folder, file) = ears();
         assert!(!ears.was_shaken());
-        ears.hear(event(EventKind::Remove(RemoveKind::File), &file));
+        hear(&ears, EventKind::Remove(RemoveKind::File), &file);
         assert!(!ears.was_shaken());
-        ears.hear(event(EventKind::Remove(RemoveKind::Folder), &folder.path().canonicalize().unwrap()));
+        hear(&ears, EventKind::Remove(RemoveKind::Folder), &folder.path().canonicalize().unwrap());
         assert!(ears.was_shaken() && !ears.was_shaken());
         ears.begin();
-        ears.hear(event(WRITE, &file));
+        hear(&ears, WRITE, &file);
         ears.hear(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
         assert!(ears.was_shaken() && ears.begin() && !ears.is_written_to(Instant::now()));
         ears.hear(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
