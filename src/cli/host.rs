@@ -17,11 +17,8 @@ use crate::{
     daemon::Daemon,
     engine::{Engine, outcome, watch::Watch},
     report::{Event, Reload, Reporter, Trigger},
-    rules::inputs::Fingerprint,
+    rules::{MAX_SCRIPT_BYTES, inputs::Fingerprint},
 };
-
-/// The largest key file that is looked at for changes, in bytes.
-const LARGEST_KEY_FILE: u64 = 64 * 1024;
 
 /// The engine with what makes it load again.
 pub(super) struct Host {
@@ -119,7 +116,7 @@ impl<'a> Keyring<'a> {
 }
 
 fn held(files: &[PathBuf]) -> BTreeMap<PathBuf, Fingerprint> {
-    files.iter().map(|path| (path.clone(), Fingerprint::at(path, LARGEST_KEY_FILE))).collect()
+    files.iter().map(|path| (path.clone(), Fingerprint::at(path, MAX_SCRIPT_BYTES))).collect()
 }
 
 /// All that is asked for now: one reload answers it.
