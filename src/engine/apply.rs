@@ -92,7 +92,7 @@ impl Engine {
         let generation = self.running.generation + u64::from(!quiet);
         let named = |key| next.view.scripts.get(key).map(|script| script.name.clone());
         let scripts = plan.replaced.iter().filter_map(named).collect();
-        let Next { view, rules, prepared, inputs, warnings } = next;
+        let Next { view, rules, disabled, prepared, inputs, warnings } = next;
         for (rule, from) in &plan.moved {
             // What waits in a queue is read as what its rule listens to: for another subscription there is another queue.
             if !is_same(&view, rule, from)
@@ -118,7 +118,7 @@ impl Engine {
         for (script, _) in self.running.scripts.values() {
             self.held.extend(script.inputs.all());
         }
-        self.show();
+        self.show(disabled);
         if first {
             let (rules, scripts) = (self.running.rules.len(), self.running.scripts.len());
             self.reporter.emit(&Event::Started { rules, scripts, feeds: self.running.feeds.len() });
@@ -275,7 +275,7 @@ impl Engine {
     }
 
     /// Puts on the board what runs now.
-    fn show(&self) {
+    fn show(&self, disabled: Vec<Arc<Rule>>) {
         let running = &self.running;
         let rules = running.rules.values().filter_map(|rule| {
             let (view, queue) = (running.view.rules.get(&rule.name)?, running.queues.get(&rule.name)?.clone());
@@ -290,6 +290,7 @@ impl Engine {
         });
         self.board.show(Shown {
             rules: rules.collect(),
+            disabled,
             feeds: running.feeds.all.values().map(|handle| FeedLine(Arc::clone(&handle.cell))).collect(),
             scripts: scripts.collect(),
             files: self.held.clone(),

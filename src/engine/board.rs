@@ -30,6 +30,7 @@ pub struct Board(Mutex<(Shown, Option<Arc<Reload>>)>);
 #[derive(Default)]
 pub(super) struct Shown {
     pub(super) rules: Vec<RuleLine>,
+    pub(super) disabled: Vec<Arc<Rule>>,
     pub(super) feeds: Vec<FeedLine>,
     pub(super) scripts: Vec<ScriptLine>,
     pub(super) files: BTreeMap<PathBuf, Fingerprint>,
@@ -68,7 +69,7 @@ impl Board {
         json!({
             "generation": reload.as_ref().map_or(0, |reload| reload.generation),
             "reload": reload.as_ref().map(|reload| outcome(reload)),
-            "rules": shown.rules.iter().map(RuleLine::status).collect::<Json>(),
+            "rules": shown.rules.iter().map(RuleLine::status).chain(shown.disabled.iter().map(disabled)).collect::<Json>(),
             "feeds": shown.feeds.iter().map(FeedLine::status).collect::<Json>(),
             "scripts": shown.scripts.iter().map(ScriptLine::status).collect::<Json>(),
             "files": files(&shown.files),
@@ -101,17 +102,32 @@ pub fn outcome(reload: &Reload) -> Json {
     })
 }
 
+/// A rule that does not run.
+fn disabled(rule: &Arc<Rule>) -> Json {
+    json!({
+        "name": rule.name,
+        "subscription": rule.subscription.name,
+        "file": rule.file,
+        "line": line(rule),
+        "enabled": false,
+        "state": "disabled",
+    })
+}
+
+fn line(rule: &Rule) -> usize {
+    rule.place.source.position(rule.place.span.start).0
+}
+
 impl RuleLine {
     fn status(&self) -> Json {
         let (rule, counters) = (&self.rule, self.queue.counters());
-        let (line, _) = rule.place.source.position(rule.place.span.start);
         let (queued, settled) = (counters.queued.load(Ordering::Relaxed), counters.settled.load(Ordering::Relaxed));
         let running = counters.running.load(Ordering::Relaxed);
         json!({
             "name": rule.name,
             "subscription": rule.subscription.name,
             "file": rule.file,
-            "line": line,
+            "line": line(rule),
             "enabled": rule.enabled,
             "script": self.script,
             "state": name(&self.feed.state()),

@@ -45,6 +45,8 @@ pub(super) struct Loaded {
 pub(super) struct Next {
     pub(super) view: View,
     pub(super) rules: BTreeMap<String, Arc<Rule>>,
+    /// Rules that are written and not to run.
+    pub(super) disabled: Vec<Arc<Rule>>,
     /// The scripts to be started, in place of running ones too.
     pub(super) prepared: BTreeMap<ScriptKey, Prepared>,
     /// What was read of rule files and directories.
@@ -116,9 +118,9 @@ impl Engine {
         let prepared = self.load_changed(changed, &mut view).await?;
         self.settle().await;
         self.hand_on(&prepared).await?;
-        let rules = rules.rules.iter().filter(|rule| rule.enabled);
-        let rules = rules.map(|rule| (rule.name.clone(), Arc::clone(rule))).collect();
-        Ok(Next { view, rules, prepared, inputs, warnings: diagnostics })
+        let (enabled, disabled): (Vec<_>, Vec<_>) = rules.rules.into_iter().partition(|rule| rule.enabled);
+        let rules = enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
+        Ok(Next { view, rules, disabled, prepared, inputs, warnings: diagnostics })
     }
 
     /// How a script would stand now: with the same files as the running one of its identity, if there is one.
