@@ -3,7 +3,7 @@
 //! Durations are counted on the host's clock, up to the moment at which it answered. What came from files, scripts or
 //! the daemon is escaped and cut to its column.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -19,6 +19,9 @@ const GAP: usize = 2;
 
 /// Characters of a cause in the daemon's words.
 const LONGEST_CAUSE: usize = 500;
+
+/// Streams that are listed of those in one trouble.
+const LISTED: usize = 10;
 
 /// Rules that are named where many share a stream.
 const NAMED: usize = 5;
@@ -182,17 +185,28 @@ fn rejected(reload: &Reload, clock: &Clock, out: &mut String) {
 }
 
 fn closed(feeds: &[Feed], clock: &Clock, out: &mut String) {
-    let mut title = "\nSTREAMS THAT ARE NOT OPEN\n";
+    let mut groups = BTreeMap::<(&str, &str), Vec<&Feed>>::new();
     for feed in feeds.iter().filter(|feed| feed.state != "open" && feed.state != "completed") {
-        out.push_str(std::mem::take(&mut title));
-        let (subscription, state) = (escaped(&feed.subscription), escaped(&feed.state));
-        let _ = write!(out, "  {subscription} ({}): {state} for {}", named(&feed.rules), clock.since(&feed.since));
-        if let Some(next) = &feed.next_try {
-            let _ = write!(out, ", next try in {}", clock.until(next));
-        }
-        out.push('\n');
-        if let Some(cause) = &feed.cause {
+        groups.entry((&feed.state, feed.cause.as_deref().unwrap_or_default())).or_default().push(feed);
+    }
+    if !groups.is_empty() {
+        out.push_str("\nSTREAMS THAT ARE NOT OPEN\n");
+    }
+    // Streams of one daemon are mostly in one trouble: it is said once.
+    for ((state, cause), feeds) in groups {
+        let since = feeds.iter().map(|feed| &feed.since).min().map_or_else(String::new, |since| clock.since(since));
+        let next = feeds.iter().filter_map(|feed| feed.next_try.as_ref()).min();
+        let next = next.map_or_else(String::new, |next| format!(", next try in {}", clock.until(next)));
+        let streams = if feeds.len() == 1 { "stream" } else { "streams" };
+        let _ = writeln!(out, "  {} {streams} {} for {since}{next}", feeds.len(), escaped(state));
+        if !cause.is_empty() {
             let _ = writeln!(out, "    {}", cut(&escaped(cause), LONGEST_CAUSE));
+        }
+        for feed in feeds.iter().take(LISTED) {
+            let _ = writeln!(out, "    - {} ({})", escaped(&feed.subscription), named(&feed.rules));
+        }
+        if feeds.len() > LISTED {
+            let _ = writeln!(out, "    - and {} more", feeds.len() - LISTED);
         }
     }
 }
