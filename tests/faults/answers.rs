@@ -29,6 +29,8 @@ struct Told {
     words: Vec<&'static str>,
     shortest: f64,
     longest: f64,
+    /// Whether the other streams of its connection would be gone too.
+    with_connection: bool,
 }
 
 const LOST: &str = "feed_lost";
@@ -38,7 +40,11 @@ const REFUSED: &str = "feed_refused";
 const SOON: (f64, f64) = (0.4, 1.1);
 
 fn soon(words: &[&'static str]) -> Told {
-    Told { event: LOST, words: words.to_vec(), shortest: SOON.0, longest: SOON.1 }
+    Told { event: LOST, words: words.to_vec(), shortest: SOON.0, longest: SOON.1, with_connection: false }
+}
+
+fn disconnected(words: &[&'static str]) -> Told {
+    Told { with_connection: true, ..soon(words) }
 }
 
 fn notification(number: u64) -> Vec<u8> {
@@ -57,14 +63,15 @@ impl Daemon {
         let next = Arc::new(Mutex::new(0));
         let (number, done) = (Arc::clone(&next), AtomicBool::new(false));
         let server = RawServer::start(move |_, peer| {
-            let mine = !done.swap(true, Ordering::AcqRel);
+            let mut mine = !done.swap(true, Ordering::AcqRel);
             let more: &[_] = if mine { settings } else { &[] };
             peer.greet(&[&[(MAX_STREAMS, 1)], more].concat())?;
             loop {
                 let stream = peer.request()?;
                 if mine {
                     fault(peer, stream)?;
-                    return peer.serve();
+                    mine = false;
+                    continue;
                 }
                 peer.answer(stream)?;
                 let number = {
@@ -105,6 +112,7 @@ fn play(fault: Fault, told: &Told) {
         bench.is_open(again);
         bench.until_said(again, 2);
         assert_eq!(daemon.sent(), 2);
+        assert_eq!(daemon.server.taken(), 2 + usize::from(told.with_connection));
     }
     bench.verdict(&[(other, 1)]);
 }
@@ -152,7 +160,7 @@ fn every_status_has_its_class_at_the_start_and_under_way() {
         |((code, ..), under_way)| format!("C {code}, under way: {under_way}"),
         |((code, name, event, shortest, longest), under_way)| {
             let words = vec![*name, "in the\\ndaemon's\\u{1b}[31m words"];
-            let told = Told { event, words, shortest: *shortest, longest: *longest };
+            let told = Told { event, words, shortest: *shortest, longest: *longest, with_connection: false };
             play(status(*code, *under_way, &[]), &told);
         },
     );
@@ -239,7 +247,7 @@ fn an_end_that_is_no_status_is_told_and_the_stream_opened_again() {
                 peer.go_away(stream, 11, b"too_many_pings")?;
                 peer.close()
             },
-            soon(&["UNAVAILABLE", "our pings too frequent", "every 20 s"]),
+            disconnected(&["UNAVAILABLE", "our pings too frequent", "every 20 s"]),
         ),
         (
             "A10 GOAWAY for something else",
@@ -248,7 +256,7 @@ fn an_end_that_is_no_status_is_told_and_the_stream_opened_again() {
                 peer.go_away(stream, 2, b"out of luck")?;
                 peer.close()
             },
-            soon(&["UNAVAILABLE", "the daemon ended the connection", "out of luck"]),
+            disconnected(&["UNAVAILABLE", "the daemon ended the connection", "out of luck"]),
         ),
         (
             "A17 a status of 8 MB",
@@ -261,7 +269,7 @@ fn an_end_that_is_no_status_is_told_and_the_stream_opened_again() {
                 parts.try_for_each(|part| peer.frame(CONTINUATION, 0, stream, part))?;
                 peer.frame(CONTINUATION, END_HEADERS, stream, &[])
             },
-            soon(&["no HTTP/2"]),
+            disconnected(&["no HTTP/2"]),
         ),
         (
             "A17 headers of 60 KB",
@@ -274,7 +282,7 @@ fn an_end_that_is_no_status_is_told_and_the_stream_opened_again() {
                 parts.try_for_each(|part| peer.frame(CONTINUATION, 0, stream, part))?;
                 peer.frame(CONTINUATION, END_HEADERS, stream, &[])
             },
-            soon(&[]),
+            disconnected(&[]),
         ),
         (
             "E6 compressed without a name",
@@ -298,7 +306,13 @@ fn an_end_that_is_no_status_is_told_and_the_stream_opened_again() {
                 peer.answer(stream)?;
                 peer.frame(DATA, 0, stream, &[0, 255, 255, 255, 255, 7])
             },
-            Told { event: LOST, words: vec!["OUT_OF_RANGE", "--max-message-size"], shortest: 5.0, longest: 30.0 },
+            Told {
+                event: LOST,
+                words: vec!["OUT_OF_RANGE", "--max-message-size"],
+                shortest: 5.0,
+                longest: 30.0,
+                with_connection: false,
+            },
         ),
         (
             "E6 half a message, and the end",
@@ -327,7 +341,8 @@ fn a_daemon_that_asks_for_a_pause_gets_it() {
         let fault: Fault = status(14, true, &[("grpc-retry-pushback-ms", pause)]);
         fault
     };
-    let told = |shortest, longest| Told { event: LOST, words: vec!["UNAVAILABLE"], shortest, longest };
+    let told =
+        |shortest, longest| Told { event: LOST, words: vec!["UNAVAILABLE"], shortest, longest, with_connection: false };
     let table = [
         ("7000", told(7.0, 7.0)),
         ("-1", told(600.0, 600.0)),
