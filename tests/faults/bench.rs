@@ -270,7 +270,9 @@ impl World {
 
     /// The same for both rules.
     pub(crate) fn tell(&self) {
-        RULES.iter().for_each(|rule| self.tell_one(rule));
+        for rule in RULES {
+            self.tell_one(rule);
+        }
     }
 
     /// Waits until one of several messages was handled.
@@ -279,8 +281,17 @@ impl World {
         self.bench.host.when("one of them said", answer);
     }
 
+    /// Sends one to each rule, which must be handled, but not at once.
+    pub(crate) fn send_surely(&self) -> [(&'static str, u64); 2] {
+        let sent = self.send_both();
+        for (rule, number) in sent {
+            self.sure(rule, number);
+        }
+        sent
+    }
+
     /// What was sent must be handled once.
-    pub(crate) fn sure(&self, rule: &'static str, number: u64) {
+    fn sure(&self, rule: &'static str, number: u64) {
         self.sent.lock().unwrap()[usize::try_from(number).unwrap() - 1] = (rule, number);
     }
 
@@ -294,7 +305,9 @@ impl World {
     /// Waits until both streams are open again, so many of which were lost, and holds it to the oracles.
     pub(crate) fn recovered(&self, lost: usize) {
         self.bench.lost(lost);
-        RULES.iter().for_each(|rule| self.bench.is_open(rule));
+        for rule in RULES {
+            self.bench.is_open(rule);
+        }
         self.tell();
         let sure: Vec<_> = self.sent.lock().unwrap().iter().copied().filter(|(_, number)| *number > 0).collect();
         self.bench.verdict(&sure);

@@ -85,16 +85,14 @@ fn a_connection_that_is_slow_or_held_up_loses_nothing() {
     play(&[
         ("A8 a byte a second", |world| {
             world.proxy.set_first(Way::Down, Flow::Slow(1));
-            let sent = world.send_both();
-            sent.iter().for_each(|(rule, number)| world.sure(rule, *number));
+            let sent = world.send_surely();
             world.first_said(&sent);
             world.proxy.set(Way::Down, Flow::Pass);
             0
         }),
         ("A6 held up for a moment", |world| {
             world.proxy.stall();
-            let sent = world.send_both();
-            sent.iter().for_each(|(rule, number)| world.sure(rule, *number));
+            world.send_surely();
             thread::sleep(Duration::from_secs(1));
             world.proxy.set(Way::Up, Flow::Pass);
             world.proxy.set(Way::Down, Flow::Pass);
@@ -102,8 +100,7 @@ fn a_connection_that_is_slow_or_held_up_loses_nothing() {
         }),
         ("A21 the host is suspended", |world| {
             world.bench.host.signal("STOP");
-            let sent = world.send_both();
-            sent.iter().for_each(|(rule, number)| world.sure(rule, *number));
+            world.send_surely();
             thread::sleep(Duration::from_secs(2));
             world.bench.host.signal("CONT");
             0

@@ -7,7 +7,6 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
 };
 
 /// Types of frames.
@@ -137,7 +136,7 @@ impl Peer {
     /// Takes what has come so far and looks at none of it.
     pub(crate) fn drain(&mut self) -> io::Result<()> {
         self.socket.set_nonblocking(true)?;
-        let mut rest = [0; 64 * 1024];
+        let mut rest = [0; 8 * 1024];
         let read = loop {
             match self.socket.read(&mut rest) {
                 Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
@@ -153,11 +152,6 @@ impl Peer {
     /// Ends the connection.
     pub(crate) fn close(&mut self) -> io::Result<()> {
         self.socket.shutdown(std::net::Shutdown::Both)
-    }
-
-    /// Sends nothing and reads nothing for a time.
-    pub(crate) fn silence(&self, time: Duration) {
-        thread::sleep(time);
     }
 
     pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
