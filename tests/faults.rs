@@ -1,5 +1,6 @@
 //! Faults of the network, of TLS and keys, of a daemon's answers and of what it sends, against the real program: sections A,
-//! B, C and E of the fault matrix, a row each. `bench` has the oracles that every row is held to.
+//! B, C and E of the fault matrix, a row each. `bench` has the oracles. Rows that are about how the program starts (B5, B7),
+//! about many streams (A14) or about what is in a message (E1 to E10) have oracles of their own instead.
 //!
 //! Rows that cannot be produced here, or are proven elsewhere:
 //! - A18 SERVFAIL and time-outs of a resolver, A20 interfaces that go down: they need namespaces of their own, with the
@@ -8,7 +9,7 @@
 //! - A7 during the handshake of TLS, B1 to B4: `tests/tls.rs` has every certificate and every mistaken port; here is one of
 //!   each with the program, and that they do not end it.
 //! - B3, a clock that is wrong: it needs a preloaded library.
-//! - B6 on a signal: `tests/tls.rs` shows that new calls go under new keys; the watcher has tests of its own.
+//! - B6 with a file and a signal: `tests/tls.rs` shows that new calls go under new keys; nothing reads a file again yet.
 //! - E8: no message of this daemon nests itself.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

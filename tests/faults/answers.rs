@@ -416,7 +416,7 @@ fn what_is_odd_but_allowed_costs_nothing() {
     rows(table, |(name, ..)| (*name).to_owned(), |(_, settings, fault)| unmoved(settings, *fault));
 }
 
-/// Millions of frames that say nothing. The connection may be given up; the memory may not grow, and the other stream
+/// Three hundred thousand frames that say nothing. The connection may be given up; the memory may not grow, and the other stream
 /// goes on.
 #[test]
 fn a_flood_is_borne() {

@@ -61,6 +61,8 @@ pub(crate) struct Bench {
 struct Usage {
     descriptors: usize,
     kilobytes: usize,
+    /// The most it ever took.
+    peak: usize,
 }
 
 impl Bench {
@@ -145,7 +147,7 @@ impl Bench {
         let (base, deadline) = (*self.base.lock().unwrap(), Instant::now() + PATIENCE);
         loop {
             let now = self.usage();
-            if now.descriptors <= base.descriptors + 2 && now.kilobytes <= base.kilobytes + 64 * 1024 {
+            if now.descriptors <= base.descriptors + 2 && now.peak <= base.kilobytes + 64 * 1024 {
                 return;
             }
             assert!(Instant::now() < deadline, "{now:?} is more than {base:?} and a little");
@@ -155,11 +157,12 @@ impl Bench {
 
     fn usage(&self) -> Usage {
         let status = fs::read_to_string(self.path("status")).unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
-        Usage {
-            descriptors: fs::read_dir(self.path("fd")).map_or(0, Iterator::count),
-            kilobytes: resident.map_or(0, |kilobytes| kilobytes.parse().unwrap()),
-        }
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+            line.map_or(0, |kilobytes| kilobytes.parse().unwrap())
+        };
+        let descriptors = fs::read_dir(self.path("fd")).map_or(0, Iterator::count);
+        Usage { descriptors, kilobytes: value("VmRSS:"), peak: value("VmHWM:") }
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {

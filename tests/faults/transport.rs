@@ -6,7 +6,7 @@ use bytes::Bytes;
 use olvid_rules::{
     daemon::{Daemon, Disposition, Secret, Settings, TlsFiles},
     schema::Catalog,
-    simulator::{Options, Simulator},
+    simulator::{Options, Reply, Simulator},
 };
 use serde_json::json;
 use tokio::net::TcpSocket;
@@ -211,6 +211,33 @@ fn more_streams_than_a_connection_takes_are_open_on_further_ones() {
 fn client(url: String, tls: TlsFiles) -> Daemon {
     let client_key = Some(Secret::new(KEY).unwrap());
     Daemon::new(Settings { url, tls, client_key, admin: None, max_message_size: 1 << 20 }).unwrap()
+}
+
+#[test]
+fn a_command_under_way_notices_a_peer_that_is_gone() {
+    rows(
+        &[Way::Up, Way::Down],
+        |way| format!("A6 a command, {way:?}"),
+        |way| {
+            wait(async {
+                let identities = vec![("bot".to_owned(), KEY.to_owned())];
+                let simulator = Simulator::start(Options { identities, ..Options::default() }).await.unwrap();
+                let proxy = Proxy::start(simulator.address()).await;
+                let daemon = client(proxy.url(), TlsFiles::default());
+                let command = &Catalog::embedded().command("identity_get").unwrap().method;
+                simulator.script("identity_get", Reply::Never, 1);
+                let stalled = async {
+                    simulator.wait_recorded("identity_get", 1).await;
+                    proxy.set(*way, Flow::Stall);
+                };
+                let (answer, ()) = tokio::join!(daemon.unary(command, false, Bytes::new()), stalled);
+                let error = answer.unwrap_err();
+                assert!(error.message.contains("no answer to a ping within 8 s"), "{error}");
+                // The next one has a connection that works.
+                daemon.unary(command, false, Bytes::new()).await.unwrap();
+            });
+        },
+    );
 }
 
 #[test]
