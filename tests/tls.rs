@@ -270,6 +270,40 @@ async fn a_connection_that_breaks_says_so() {
     }
 }
 
+#[tokio::test]
+async fn new_keys_are_for_new_calls_and_open_streams_stay() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let daemon = Daemon::new(settings(&simulator.url(), NONE, &Certificates::new())).unwrap();
+    let subscription = &Catalog::embedded().subscription("message_received").unwrap().method;
+    let mut messages = within(subscribe(&daemon, subscription)).await.unwrap();
+    assert_eq!(whoami(&daemon).await.as_deref(), Ok("bot"));
+    let mut rekeyed = Box::pin(daemon.rekeyed());
+    assert!(futures_util::poll!(&mut rekeyed).is_pending());
+    daemon.set_keys(Some(Secret::new("alice").unwrap()), None);
+    within(rekeyed).await;
+    assert_eq!(whoami(&daemon).await.as_deref(), Ok("alice"));
+    assert_eq!(simulator.emit("bot", "message_received", json!({ "message": { "body": "hi" } })).unwrap(), 1);
+    assert!(within(messages.next()).await.unwrap().is_some());
+    daemon.set_keys(Some(Secret::new("nobody").unwrap()), None);
+    assert_eq!(whoami(&daemon).await.unwrap_err().disposition, Disposition::Unauthorised);
+}
+
+#[tokio::test]
+async fn a_command_that_the_daemon_did_not_look_at_is_sent_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let daemon = Daemon::new(settings(&simulator.url(), NONE, &Certificates::new())).unwrap();
+    assert_eq!(whoami(&daemon).await.as_deref(), Ok("bot"));
+    simulator.script("identity_get", Reply::Never, 1);
+    let (command, asked) = (&Catalog::embedded().command("identity_get").unwrap().method, daemon.clone());
+    let _waits = tokio::spawn(async move { asked.unary(command, false, Bytes::new()).await.map(drop) });
+    within(simulator.wait_recorded("identity_get", 2)).await;
+    // The connection stays for what is under way, and takes nothing more.
+    simulator.go_away();
+    for _ in 0..20 {
+        assert_eq!(whoami(&daemon).await.as_deref(), Ok("bot"));
+    }
+}
+
 #[test]
 fn a_key_is_visible_ascii_and_never_shown() {
     let cases = [

@@ -105,12 +105,12 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses of the two families in turn, so that one dead family costs one head start.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (these, those): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
-    let (mut these, mut those) = (these.into_iter(), those.into_iter());
-    let mut turns = Vec::with_capacity(these.len() + those.len());
-    while these.len() + those.len() > 0 {
-        turns.extend(these.next());
-        turns.extend(those.next());
+    let (ahead, behind): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first);
+    let (mut ahead, mut behind) = (ahead.into_iter(), behind.into_iter());
+    let mut turns = Vec::with_capacity(ahead.len() + behind.len());
+    while ahead.len() + behind.len() > 0 {
+        turns.extend(ahead.next());
+        turns.extend(behind.next());
     }
     turns
 }

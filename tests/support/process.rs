@@ -69,6 +69,11 @@ impl Process {
         self.output.until(what, |lines| lines.iter().find_map(|line| answer(line)))
     }
 
+    /// Waits until all that was printed so far answers a question.
+    pub(crate) fn when<T>(&self, what: &str, answer: impl Fn(&[String]) -> Option<T>) -> T {
+        self.output.until(what, answer).unwrap_or_else(|printed| panic!("{printed}"))
+    }
+
     /// Waits until a program that logs JSON has told so many events of a name, and returns those. One that tells of
     /// several streams counts for each.
     pub(crate) fn events(&self, name: &str, times: usize) -> Vec<Json> {
@@ -83,10 +88,20 @@ impl Process {
         self.output.printed.lock().unwrap().0.clone()
     }
 
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end, as a service manager does.
     pub(crate) fn terminate(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     /// Waits for its end, and returns it with everything that was printed.
