@@ -25,7 +25,6 @@ pub(super) struct Found {
     pub(super) settings: Settings,
     pub(super) notices: Vec<String>,
     /// The files that keys were read from: what to look at for new ones.
-    #[allow(dead_code, reason = "read by who watches files")]
     pub(super) key_files: Vec<PathBuf>,
 }
 
@@ -36,7 +35,6 @@ pub(super) struct Keys {
 }
 
 /// Reads the keys again, from where [`find`] found them.
-#[allow(dead_code, reason = "called by who watches files")]
 pub(super) fn keys(flags: &Connection) -> Result<Keys, String> {
     Variables::new().keys(flags)
 }

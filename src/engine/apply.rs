@@ -210,7 +210,9 @@ impl Engine {
             handle.cell.rename(self.feed_name(key, feeds.get(key)));
             handle.routes.send_replace(routes);
             // What the daemon refused is tried again: the operator may have mended it.
-            handle.stir.notify_one();
+            if plan.held.contains(key) {
+                handle.stir.notify_one();
+            }
         }
         for (key, handle) in closed {
             match leaving.remove(&key) {

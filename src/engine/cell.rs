@@ -124,12 +124,12 @@ impl Cell {
     }
 
     /// An attempt or a stream failed, and the next attempt is at a time.
-    pub(super) async fn failed(&self, error: &CallError, was_open: bool, retry_at: Instant, herald: &Herald) {
+    pub(super) async fn failed(&self, error: &CallError, retry_at: Instant, herald: &Herald) {
         let pause = retry_at.saturating_duration_since(Instant::now());
         let (now, cause) = (Timestamp::now(), error.to_string());
         let next_try = SignedDuration::try_from(pause).ok().and_then(|pause| now.checked_add(pause).ok());
         let retry_in = pause.as_secs_f64();
-        let refused = !was_open && matches!(error.disposition, Disposition::Permanent | Disposition::Unauthorised);
+        let refused = matches!(error.disposition, Disposition::Permanent | Disposition::Unauthorised);
         let before = self.state();
         let since = match before {
             State::Opening { since, .. } if !refused => since,

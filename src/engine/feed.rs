@@ -133,9 +133,9 @@ impl Feed {
             if opened.is_some_and(|opened: Instant| opened.elapsed() >= STABLE) {
                 attempts = pauses();
             }
-            let retry_at = retry_at(&error, was_open, &mut attempts);
+            let retry_at = retry_at(&error, &mut attempts);
             self.lost(&error);
-            self.cell.failed(&error, was_open, retry_at, &self.herald).await;
+            self.cell.failed(&error, retry_at, &self.herald).await;
             if !self.pause(&error, retry_at).await {
                 break;
             }
@@ -413,7 +413,7 @@ impl Feed {
 }
 
 /// When to try again.
-fn retry_at(error: &CallError, was_open: bool, attempts: &mut ExponentialBackoff) -> Instant {
+fn retry_at(error: &CallError, attempts: &mut ExponentialBackoff) -> Instant {
     // All feeds wait for the same moment; the first to ask then makes the one attempt for all.
     if let Some(at) = error.retry_at {
         return at;
@@ -424,8 +424,6 @@ fn retry_at(error: &CallError, was_open: bool, attempts: &mut ExponentialBackoff
         (Some(pause), _) => pause,
         (_, Disposition::Again | Disposition::Retry) => soon(),
         (_, Disposition::Slower) => soon().max(SLOWER_PAUSE),
-        // What was open is tried again soon, whatever it ended with: the answer to that tells.
-        _ if was_open => soon(),
         (_, Disposition::Later) => LATER_PAUSE,
         (_, Disposition::Permanent) => REFUSED_PAUSE,
         (_, Disposition::Unauthorised) => UNAUTHORISED_PAUSE,

@@ -100,7 +100,7 @@ impl Bench {
     /// Waits until a rule has lost its stream so often; returns how it was told.
     pub(crate) fn lost(&self, times: usize) -> Vec<Json> {
         self.host.when(&format!("{times} streams lost"), |log| {
-            let lost: Vec<_> = told(log, &["feed_lost", "feed_refused"]).collect();
+            let lost: Vec<_> = told(log, &["feed_lost", "feed_waiting", "feed_refused"]).collect();
             (lost.iter().map(|event| of(event).len()).sum::<usize>() >= times).then_some(lost)
         })
     }
@@ -108,15 +108,17 @@ impl Bench {
     /// Waits until a stream was lost for a cause with these words.
     pub(crate) fn lost_with(&self, words: &str) -> Json {
         self.host.when(words, |log| {
-            told(log, &["feed_lost", "feed_refused"]).find(|event| event["message"].as_str().unwrap().contains(words))
+            told(log, &["feed_lost", "feed_waiting", "feed_refused"])
+                .find(|event| event["message"].as_str().unwrap().contains(words))
         })
     }
 
     /// Waits until what a rule was last told of its stream is that it is open.
     pub(crate) fn is_open(&self, rule: &str) {
         self.host.when(&format!("{rule} open again"), |log| {
-            let last =
-                told(log, &["feed_opened", "feed_lost", "feed_refused"]).filter(|event| names(event, rule)).last();
+            let last = told(log, &["feed_opened", "feed_lost", "feed_waiting", "feed_refused"])
+                .filter(|event| names(event, rule))
+                .last();
             last.is_some_and(|event| event["event"] == "feed_opened").then_some(())
         });
     }
@@ -216,7 +218,9 @@ pub(crate) fn content(number: u64) -> Json {
 /// A loss is told when it happens and when its cause changes, not at each attempt.
 fn once_per_change(log: &[String], rule: &str) {
     let mut causes: Vec<String> = Vec::new();
-    for event in told(log, &["feed_opened", "feed_lost", "feed_refused"]).filter(|event| names(event, rule)) {
+    for event in
+        told(log, &["feed_opened", "feed_lost", "feed_waiting", "feed_refused"]).filter(|event| names(event, rule))
+    {
         let message = event["message"].as_str().unwrap();
         let cause = message.split("; trying again").next().unwrap().to_owned();
         if event["event"] == "feed_opened" {
