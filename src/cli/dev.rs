@@ -92,8 +92,8 @@ async fn chat(arguments: &Dev, rules: &RuleSet) -> Result<(), String> {
     chat.news();
     let counters = Arc::clone(engine.counters());
     let conversation = Conversation { chat, prompt, simulator: simulator.clone(), counters };
-    let mut host = Host::new(engine, &arguments.rules.paths, &reporter);
-    // Nobody asks over a socket here: files are what changes.
+    // Nobody asks over a socket here, and a terminal that is closed means the end: files are what changes.
+    let mut host = Host::new(engine, &arguments.rules.paths, &reporter, None);
     let (_nobody, mut requests) = mpsc::channel(1);
     select! {
         () = conversation.hold(rules) => {}

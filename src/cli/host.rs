@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use serde_json::Value as Json;
 use tokio::{
     select,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::Signal,
     sync::{mpsc, oneshot},
 };
 
@@ -24,8 +24,8 @@ use crate::{
 pub(super) struct Host {
     pub(super) engine: Engine,
     paths: Vec<PathBuf>,
-    reporter: Reporter,
     files: Watch,
+    hangups: Option<Signal>,
 }
 
 /// The keys that go to the daemon, and where they come from.
@@ -41,27 +41,20 @@ pub(super) struct Keyring<'a> {
 type Waiting = Vec<oneshot::Sender<Json>>;
 
 impl Host {
-    /// Takes an engine whose first set was read from these paths.
-    pub(super) fn new(engine: Engine, paths: &[PathBuf], reporter: &Reporter) -> Self {
+    /// Takes an engine whose first set was read from these paths, and the signals that ask for a reload, if any do.
+    pub(super) fn new(engine: Engine, paths: &[PathBuf], reporter: &Reporter, hangups: Option<Signal>) -> Self {
         let mut files = Watch::new(reporter.clone());
         files.set(engine.held());
-        Self { engine, paths: paths.to_vec(), reporter: reporter.clone(), files }
+        Self { engine, paths: paths.to_vec(), files, hangups }
     }
 
     /// Reloads whatever changes, for as long as it is waited for.
     pub(super) async fn follow(&mut self, requests: &mut mpsc::Receiver<Request>, mut keys: Option<Keyring<'_>>) {
         let grown = self.engine.grown();
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => Some(hangup),
-            Err(error) => {
-                self.reporter.emit(&Event::Notice(format!("SIGHUP cannot be listened to: {error}")));
-                None
-            }
-        };
         loop {
             let (trigger, waiting) = select! {
                 () = self.files.changed() => (Trigger::Files, Waiting::new()),
-                () = next(&mut hangup) => (Trigger::Signal, Waiting::new()),
+                () = next(&mut self.hangups) => (Trigger::Signal, Waiting::new()),
                 Some(request) = requests.recv() => (Trigger::Command, gather(request, requests)),
                 () = self.engine.script_died() => (Trigger::Files, Waiting::new()),
                 () = grown.notified() => {
@@ -100,7 +93,8 @@ impl<'a> Keyring<'a> {
         daemon: &Daemon,
         reporter: &Reporter,
     ) -> Self {
-        let mut watch = Watch::new(reporter.clone());
+        // What cannot be watched is told by who watches the rules.
+        let mut watch = Watch::new(Reporter::default());
         watch.set(held(&files));
         Self { connection, files, watch, daemon: daemon.clone(), reporter: reporter.clone() }
     }

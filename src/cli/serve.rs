@@ -45,6 +45,7 @@ pub(super) fn run(arguments: &Run) -> Done {
 async fn serve(arguments: &Run, key_files: Vec<PathBuf>, daemon: &Daemon, reporter: &Reporter) -> Done {
     // Before anything runs: a signal that comes early is not lost.
     let mut stops = Stops::new().map_err(|error| failed(&error.to_string()))?;
+    let hangups = signal(SignalKind::hangup()).map_err(|error| failed(&error.to_string()))?;
     let paths = &arguments.rules.paths;
     let cursors = state_directory(arguments).map(|folder| Cursors::open(&folder, reporter));
     let mut engine = Engine::new(daemon, reporter).catching_up(arguments.catch_up, cursors);
@@ -59,7 +60,7 @@ async fn serve(arguments: &Run, key_files: Vec<PathBuf>, daemon: &Daemon, report
     }
     let (mut requests, _serving) = control(arguments, &engine, daemon, reporter).await;
     let keys = Keyring::new(&arguments.connection, key_files, daemon, reporter);
-    let mut host = Host::new(engine, paths, reporter);
+    let mut host = Host::new(engine, paths, reporter, Some(hangups));
     select! {
         () = stops.next() => {}
         () = host.follow(&mut requests, Some(keys)) => {}

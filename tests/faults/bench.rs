@@ -174,8 +174,10 @@ impl Bench {
 
 fn two(subscriptions: [&str; 2]) -> String {
     let rule = |(name, subscription): (&str, &str)| {
+        // The scripted servers know streams only: they would take a list of what was missed for one.
+        let alone = if subscription == SUBSCRIPTIONS[0] { "\n    catch_up: false" } else { "" };
         let lua = "local notification = ...\n      print(notification.message.body)\n";
-        format!("  - name: {name}\n    subscription: {subscription}\n    order: rule\n    lua: |\n      {lua}")
+        format!("  - name: {name}\n    subscription: {subscription}\n    order: rule{alone}\n    lua: |\n      {lua}")
     };
     let rules: String = RULES.into_iter().zip(subscriptions).map(rule).collect();
     format!("rules:\n{rules}")

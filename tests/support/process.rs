@@ -4,7 +4,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
@@ -47,7 +47,18 @@ struct Output {
 impl Process {
     /// Starts it and reads along.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(command.stdin(Stdio::null()))
+    }
+
+    /// The same for a program that reads what the test writes.
+    pub(crate) fn start_with_input(command: &mut Command) -> (Self, ChildStdin) {
+        let mut process = Self::spawn(command.stdin(Stdio::piped()));
+        let input = process.child.stdin.take().unwrap();
+        (process, input)
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let output = Arc::<Output>::default();
         let streams: [Box<dyn Read + Send>; 2] =
@@ -81,6 +92,11 @@ impl Process {
         let told =
             self.output.until(&format!("{times} times {name}"), |lines| Some(events(lines, name)).filter(enough));
         told.unwrap_or_else(|printed| panic!("{printed}"))
+    }
+
+    /// Waits for what is found in all the lines that it has printed.
+    pub(crate) fn when<T>(&self, what: &str, answer: impl Fn(&[String]) -> Option<T>) -> T {
+        self.output.until(what, answer).unwrap_or_else(|printed| panic!("{printed}"))
     }
 
     /// Returns what it has printed so far.
