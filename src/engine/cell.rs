@@ -164,3 +164,134 @@ impl Cell {
 fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::report::{Event, Reporter};
+
+    const NAME: fn() -> FeedName =
+        || FeedName { subscription: "any".into(), rules: Arc::default(), place: "rules.yaml:1".into() };
+
+    fn error(cause: &str, disposition: Disposition) -> CallError {
+        CallError::new("CODE", cause, disposition)
+    }
+
+    /// Puts a cell through failures, openings and completions, and returns the names of its state and what was told
+    /// after each.
+    async fn story(steps: &[(&str, Option<Disposition>)]) -> Vec<(&'static str, Option<String>)> {
+        let told = Arc::<Mutex<Vec<Event>>>::default();
+        let log = Arc::clone(&told);
+        let reporter = Reporter::new(vec![Box::new(move |event| log.lock().unwrap().push(event.clone()))]);
+        let (herald, _task) = Herald::start(reporter);
+        let cell = Cell::new(1, NAME(), None);
+        let mut all = Vec::new();
+        for (what, disposition) in steps {
+            match disposition {
+                Some(disposition) => {
+                    let pause = Instant::now() + Duration::from_secs(7);
+                    cell.failed(&error(what, *disposition), pause, &herald).await;
+                }
+                None if *what == "open" => cell.opened(&herald).await,
+                None => cell.completed(3, &herald).await,
+            }
+            // Time stands still otherwise: it goes on where all have nothing to do.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let event = told.lock().unwrap().pop();
+            assert!(told.lock().unwrap().is_empty(), "a change is told once");
+            all.push((name_of(&cell.state()), event.map(|event| word(&event))));
+        }
+        all
+    }
+
+    fn name_of(state: &State) -> &'static str {
+        match state {
+            State::Opening { next_try: Some(_), .. } => "waiting",
+            State::Opening { .. } => "opening",
+            State::Open { .. } => "open",
+            State::Completed { .. } => "completed",
+            State::Refused { .. } => "refused",
+        }
+    }
+
+    fn word(event: &Event) -> String {
+        match event {
+            Event::FeedOpened { .. } => "opened".to_owned(),
+            Event::FeedLost { cause, .. } => format!("lost {cause}"),
+            Event::FeedWaiting { cause, .. } => format!("waits {cause}"),
+            Event::FeedRefused { cause, .. } => format!("refused {cause}"),
+            Event::FeedCompleted { count, .. } => format!("completed {count}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_change_is_told_once() {
+        use Disposition::{Again, Later, Permanent, Retry, Slower, Unauthorised};
+        type Steps<'a> = &'a [(&'a str, Option<Disposition>, &'static str, Option<&'a str>)];
+        let stories: [Steps<'_>; 5] = [
+            // What happens, what the state is then, and what is told.
+            &[
+                ("a", Some(Retry), "waiting", Some("lost CODE: a")),
+                ("a", Some(Retry), "waiting", None),
+                ("b", Some(Slower), "waiting", Some("waits CODE: b")),
+                ("b", Some(Later), "waiting", None),
+                ("open", None, "open", Some("opened")),
+                ("open", None, "open", None),
+                ("a", Some(Again), "waiting", Some("lost CODE: a")),
+                ("open", None, "open", Some("opened")),
+            ],
+            &[
+                ("no", Some(Permanent), "refused", Some("refused CODE: no")),
+                ("no", Some(Permanent), "refused", None),
+                ("never", Some(Permanent), "refused", Some("refused CODE: never")),
+                ("gone", Some(Retry), "waiting", Some("waits CODE: gone")),
+                ("gone", Some(Retry), "waiting", None),
+                ("never", Some(Permanent), "refused", Some("refused CODE: never")),
+                ("open", None, "open", Some("opened")),
+            ],
+            &[
+                ("key", Some(Unauthorised), "refused", Some("refused CODE: key")),
+                ("key", Some(Unauthorised), "refused", None),
+                ("open", None, "open", Some("opened")),
+                ("key", Some(Unauthorised), "refused", Some("refused CODE: key")),
+                ("key", Some(Unauthorised), "refused", None),
+            ],
+            // A server may send its headers before it refuses.
+            &[
+                ("open", None, "open", Some("opened")),
+                ("no", Some(Permanent), "refused", Some("refused CODE: no")),
+                ("no", Some(Permanent), "refused", None),
+            ],
+            &[("open", None, "open", Some("opened")), ("", None, "completed", Some("completed 3"))],
+        ];
+        for steps in stories {
+            let done: Vec<_> = steps.iter().map(|(what, disposition, ..)| (*what, *disposition)).collect();
+            let wanted: Vec<_> = steps.iter().map(|(.., state, told)| (*state, told.map(str::to_owned))).collect();
+            assert_eq!(story(&done).await, wanted);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_says_since_when_and_until_when() {
+        let (herald, _task) = Herald::start(Reporter::new(Vec::new()));
+        let cell = Cell::new(1, NAME(), Some(5));
+        assert!(matches!(cell.state(), State::Opening { cause: None, next_try: None, .. }));
+        let pause = |seconds| Instant::now() + Duration::from_secs(seconds);
+        cell.failed(&error("a", Disposition::Retry), pause(10), &herald).await;
+        let State::Opening { since, cause, next_try } = cell.state() else { panic!("{:?}", cell.state()) };
+        assert_eq!(cause.as_deref(), Some("CODE: a"));
+        let ahead = next_try.unwrap().duration_since(Timestamp::now()).as_secs_f64();
+        assert!((8.0..=10.0).contains(&ahead), "{ahead}");
+        cell.failed(&error("b", Disposition::Retry), pause(1), &herald).await;
+        assert!(matches!(cell.state(), State::Opening { since: later, .. } if later == since), "it is the same outage");
+        cell.failed(&error("c", Disposition::Permanent), pause(1), &herald).await;
+        let State::Refused { since, .. } = cell.state() else { panic!("{:?}", cell.state()) };
+        cell.failed(&error("d", Disposition::Permanent), pause(1), &herald).await;
+        assert!(matches!(cell.state(), State::Refused { since: later, .. } if later == since));
+        cell.note(2, Some(3));
+        assert_eq!((cell.received(), cell.remaining(), cell.last().is_some()), (2, Some(3), true));
+    }
+}

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use backon::ExponentialBackoff;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -21,10 +20,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+mod pace;
+
 use super::{
     catch_up::{CatchUp, now},
     cell::Cell,
-    handover::{DRY, Handover},
+    handover::Handover,
     herald::{Change, Herald},
 };
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
     lua::{Counters, RuleQueue},
     schema::{Subscription, encode},
 };
+use pace::{is_slow, retry_at};
 
 /// Notifications handed over at once, when so many are ready.
 const BATCH: usize = 64;
@@ -44,12 +46,6 @@ const ASSUMED_OPEN: Duration = Duration::from_secs(2);
 
 /// What a half-dead connection takes at most to be noticed: for so long before a loss nothing is known.
 const UNNOTICED: SignedDuration = SignedDuration::from_secs(20);
-
-/// Pauses where trying again soon cannot help.
-const REFUSED_PAUSE: Duration = Duration::from_mins(5);
-const UNAUTHORISED_PAUSE: Duration = Duration::from_secs(30);
-const SLOWER_PAUSE: Duration = Duration::from_secs(5);
-const LATER_PAUSE: Duration = Duration::from_mins(1);
 
 /// A rule that a feed hands notifications to.
 #[derive(Clone)]
@@ -67,6 +63,13 @@ pub(super) enum Moving {
     Leaving(Arc<Handover>),
     /// It comes from another feed.
     Arriving(Arc<Handover>),
+}
+
+impl Moving {
+    /// How long nothing must come on the stream that the rule leaves until it may go.
+    fn patience(&self) -> Option<Duration> {
+        if let Self::Leaving(handover) = self { handover.patience() } else { None }
+    }
 }
 
 /// What a feed's task is made of.
@@ -97,11 +100,19 @@ enum End {
     Lost(CallError),
 }
 
+/// Why what was missed was not listed to its end.
+enum Cut {
+    /// The host is stopping, or nobody is fed any more.
+    Closing,
+    /// The list cannot be had; `without` says whether to read the stream without it, for now.
+    Failed { error: CallError, without: bool },
+}
+
 /// What a feed's task wakes up for while its stream is open.
 enum Wake {
     Closing,
     Stirred,
-    Dry,
+    Dry(Option<Duration>),
     Message(Result<Option<Bytes>, CallError>),
 }
 
@@ -110,7 +121,7 @@ impl Feed {
     pub(super) async fn run(mut self) {
         let count = self.remaining.unwrap_or_default();
         let mut attempts = pauses();
-        let (mut away, mut again) = (None, true);
+        let (mut away, mut again) = (None::<Timestamp>, true);
         loop {
             let mut opened = None;
             let error = match self.once(&mut opened, &mut away).await {
@@ -128,7 +139,8 @@ impl Feed {
             }
             let was_open = self.cell.is_open();
             if was_open {
-                away = Some(self.last_heard());
+                // What was lost before and is neither caught up nor told belongs to the same gap.
+                away.get_or_insert_with(|| self.last_heard());
             }
             if opened.is_some_and(|opened: Instant| opened.elapsed() >= STABLE) {
                 attempts = pauses();
@@ -226,20 +238,16 @@ impl Feed {
                 handover.opened();
             }
         }
-        let closing = self.closing.clone();
-        let caught_up = select! {
-            () = closing.cancelled() => return Some(End::Closed),
-            caught_up = self.catch_up() => caught_up,
-        };
-        let change = match (caught_up, away.take()) {
+        let change = match (self.catch_up().await, away.take()) {
             (Ok(Some(0)), _) | (Ok(None), None) => return None,
             (Ok(Some(notifications)), _) => Change::CaughtUp { notifications },
             (Ok(None), Some(from)) => Change::Gap { from, to: Timestamp::now(), cause: None },
-            (Err((error, false)), from) => {
+            (Err(Cut::Closing), _) => return Some(End::Closed),
+            (Err(Cut::Failed { error, without: false }), from) => {
                 *away = from;
                 return Some(End::Lost(error));
             }
-            (Err((error, true)), from) => {
+            (Err(Cut::Failed { error, .. }), from) => {
                 let to = Timestamp::now();
                 Change::Gap { from: from.unwrap_or(to), to, cause: Some(error.to_string()) }
             }
@@ -248,38 +256,42 @@ impl Feed {
         (self.remaining == Some(0)).then_some(End::Completed)
     }
 
-    /// Hands over what was missed, and returns how many notifications that were; none where nothing is to be listed. With
-    /// an error, whether the stream is to be read without.
-    async fn catch_up(&mut self) -> Result<Option<u64>, (CallError, bool)> {
+    /// Hands over what was missed, and returns how many notifications that were; none where nothing is to be listed.
+    async fn catch_up(&mut self) -> Result<Option<u64>, Cut> {
+        let closing = self.closing.clone();
         let Some(catch_up) = &mut self.catch_up else { return Ok(None) };
         if !catch_up.opened(now()) {
             return Ok(None);
         }
-        let mut missed = match catch_up.missed(&self.daemon).await {
-            Ok(missed) => missed,
-            Err(error) => return Err(self.not_caught_up(error)),
+        let missed = select! {
+            () = closing.cancelled() => return Err(Cut::Closing),
+            missed = catch_up.missed(&self.daemon) => missed,
         };
+        let mut missed = missed.map_err(|error| self.not_caught_up(error))?;
         let mut notifications = 0;
-        loop {
+        // What is over the rule's count is not asked for.
+        while self.remaining != Some(0) {
             let Some(catch_up) = &self.catch_up else { return Ok(None) };
-            match missed.next_batch(catch_up).await {
-                Err(error) => return Err(self.not_caught_up(error)),
-                Ok(Some(batch)) => {
-                    notifications += batch.len() as u64;
-                    self.received(&batch, true).await;
-                    self.catch_up.iter_mut().for_each(|catch_up| catch_up.handed_over(&batch, now()));
-                }
-                Ok(None) => {
-                    self.catch_up.iter_mut().for_each(CatchUp::caught_up);
-                    return Ok(Some(notifications));
-                }
-            }
+            let batch = select! {
+                () = closing.cancelled() => return Err(Cut::Closing),
+                batch = missed.next_batch(catch_up) => batch,
+            };
+            let Some(mut batch) = batch.map_err(|error| self.not_caught_up(error))? else {
+                self.catch_up.iter_mut().for_each(CatchUp::caught_up);
+                break;
+            };
+            batch.truncate(self.owed());
+            notifications += batch.len() as u64;
+            // Not given up half-way: what a queue took is to be known as handed over.
+            self.received(&batch, true).await;
+            self.catch_up.iter_mut().for_each(|catch_up| catch_up.handed_over(&batch, now()));
         }
+        Ok(Some(notifications))
     }
 
-    fn not_caught_up(&mut self, error: CallError) -> (CallError, bool) {
+    fn not_caught_up(&mut self, error: CallError) -> Cut {
         let without = self.catch_up.as_mut().is_none_or(|catch_up| catch_up.failed(&error));
-        (error, without)
+        Cut::Failed { error, without }
     }
 
     /// Hands over what comes until the stream ends.
@@ -293,7 +305,7 @@ impl Feed {
                         return End::Closed;
                     }
                 }
-                Wake::Dry => self.leave_dry(),
+                Wake::Dry(waited) => self.leave_dry(waited),
                 Wake::Message(Ok(Some(first))) => {
                     let (mut batch, end) = ready(first, &mut messages);
                     if let Some(catch_up) = &mut self.catch_up {
@@ -316,22 +328,24 @@ impl Feed {
 
     async fn wake(&mut self, messages: &mut Messages) -> Wake {
         let routes = self.current();
-        let leaving = routes.iter().any(|route| matches!(&route.moving, Moving::Leaving(to) if to.is_open()));
+        let patience = routes.iter().filter_map(|route| route.moving.patience()).min();
         let full = routes.iter().any(|route| matches!(&route.moving, Moving::Arriving(from) if from.is_full()));
         select! {
+            // What is there comes before the end of all patience.
+            biased;
             () = self.closing.cancelled() => Wake::Closing,
             () = self.stir.notified() => Wake::Stirred,
             Ok(()) = self.routes.changed() => Wake::Stirred,
             next = messages.next(), if !full => Wake::Message(next),
-            () = sleep(DRY), if leaving => Wake::Dry,
+            () = nothing_for(patience.unwrap_or_default()), if patience.is_some() => Wake::Dry(patience),
         }
     }
 
-    /// Lets the rules go whose new streams stand: there is nothing on this one.
-    fn leave_dry(&self) {
+    /// Lets the rules go whose new streams stand: there was nothing on this one for so long.
+    fn leave_dry(&self, waited: Option<Duration>) {
         for route in &*self.current() {
             if let Moving::Leaving(handover) = &route.moving
-                && handover.is_open()
+                && route.moving.patience().is_some_and(|patience| Some(patience) <= waited)
             {
                 handover.leave();
             }
@@ -378,10 +392,13 @@ impl Feed {
         }
     }
 
+    /// A rule is owed its count and no more, even of a daemon that goes on.
+    fn owed(&self) -> usize {
+        self.remaining.and_then(|remaining| usize::try_from(remaining).ok()).unwrap_or(usize::MAX)
+    }
+
     async fn received(&mut self, batch: &[Bytes], caught_up: bool) {
-        // A rule is owed its count and no more, even of a daemon that goes on.
-        let owed = self.remaining.and_then(|remaining| usize::try_from(remaining).ok()).unwrap_or(usize::MAX);
-        let batch = &batch[..batch.len().min(owed)];
+        let batch = &batch[..batch.len().min(self.owed())];
         let frames = batch.len() as u64;
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(frames));
         self.cell.note(frames, self.remaining);
@@ -412,28 +429,10 @@ impl Feed {
     }
 }
 
-/// When to try again.
-fn retry_at(error: &CallError, attempts: &mut ExponentialBackoff) -> Instant {
-    // All feeds wait for the same moment; the first to ask then makes the one attempt for all.
-    if let Some(at) = error.retry_at {
-        return at;
+async fn nothing_for(patience: Duration) {
+    if !patience.is_zero() {
+        sleep(patience).await;
     }
-    let mut soon = || attempts.next().unwrap_or(UNAUTHORISED_PAUSE);
-    let pause = match (error.pause, error.disposition) {
-        // The daemon says itself when to come again.
-        (Some(pause), _) => pause,
-        (_, Disposition::Again | Disposition::Retry) => soon(),
-        (_, Disposition::Slower) => soon().max(SLOWER_PAUSE),
-        (_, Disposition::Later) => LATER_PAUSE,
-        (_, Disposition::Permanent) => REFUSED_PAUSE,
-        (_, Disposition::Unauthorised) => UNAUTHORISED_PAUSE,
-    };
-    Instant::now() + pause
-}
-
-/// Whether the pause after it is so long that a change of the rules is worth an attempt.
-fn is_slow(disposition: Disposition) -> bool {
-    matches!(disposition, Disposition::Later | Disposition::Permanent | Disposition::Unauthorised)
 }
 
 fn ended() -> End {

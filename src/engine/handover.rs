@@ -7,7 +7,7 @@
 //! happens to be equal is not taken for it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,13 +20,19 @@ use tokio::{
     time::Instant,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Notifications of the new stream that wait for the old one; then the new one is not read on.
-pub(super) const WAITING: usize = 256;
+const WAITING: usize = 256;
 
 /// How long nothing must have come on the old stream, with the new one open, until it counts as run dry.
-pub(super) const DRY: Duration = Duration::from_millis(500);
+const DRY: Duration = Duration::from_millis(500);
 
-/// How long the new stream may lag behind the old one with what both carry.
+/// No timer is that precise.
+const SHORTEST: Duration = Duration::from_millis(5);
+
+/// How long one stream may lag behind the other with what both carry.
 const LAG: Duration = Duration::from_secs(5);
 
 /// A rule between two streams.
@@ -41,12 +47,14 @@ pub(super) struct Handover {
 
 #[derive(Default)]
 struct Inner {
-    /// Whether the new stream is open.
-    open: bool,
+    /// Since when the new stream is open.
+    open: Option<Instant>,
     /// What the new stream has brought.
     waiting: Vec<Bytes>,
     /// The same, by hash.
     brought: HashMap<u64, usize>,
+    /// What the old stream handed over lately, with the new one not open yet as far as we know.
+    before: VecDeque<(Instant, u64)>,
     /// What the old stream has handed over since both were there.
     handed: HashMap<u64, usize>,
     /// When the old stream was done with the rule.
@@ -60,7 +68,7 @@ impl Handover {
 
     /// The new stream is open: from here on it carries what happens.
     pub(super) fn opened(&self) {
-        self.inner().open = true;
+        self.inner().opened();
         self.from.notify_one();
     }
 
@@ -68,12 +76,19 @@ impl Handover {
     pub(super) fn lost(&self) {
         let mut inner = self.inner();
         if inner.left.is_none() {
-            (inner.open, inner.waiting, inner.brought) = (false, Vec::new(), HashMap::new());
+            *inner = Inner::default();
         }
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.inner().open
+    /// How long nothing must come on the old stream for it to be done; none while the new one is not open.
+    ///
+    /// The longer the new one is there the less: a busy stream that shares nothing with it would keep the rule for ever.
+    /// Of a stream that lags behind, what is ready is still read first.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let over = self.inner().open?.elapsed().saturating_sub(LAG).as_secs();
+        let halved =
+            u32::try_from(over).ok().and_then(|over| 2_u32.checked_pow(over)).map_or(Duration::ZERO, |by| DRY / by);
+        Some(if halved < SHORTEST { Duration::ZERO } else { halved })
     }
 
     pub(super) fn has_left(&self) -> bool {
@@ -94,10 +109,10 @@ impl Handover {
         }
         for (at, notification) in batch.iter().enumerate() {
             let hash = hash(notification);
-            if inner.open && inner.brought.contains_key(&hash) {
+            if inner.open.is_some() && inner.brought.contains_key(&hash) {
                 return (at, true);
             }
-            *inner.handed.entry(hash).or_default() += 1;
+            inner.handed_over(hash);
         }
         (batch.len(), false)
     }
@@ -141,6 +156,30 @@ impl Handover {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn opened(&mut self) {
+        self.open.get_or_insert_with(Instant::now);
+        self.forget();
+        // It may have stood at the daemon for a moment before we knew.
+        for (_, hash) in mem::take(&mut self.before) {
+            *self.handed.entry(hash).or_default() += 1;
+        }
+    }
+
+    fn handed_over(&mut self, hash: u64) {
+        if self.open.is_some() {
+            *self.handed.entry(hash).or_default() += 1;
+        } else {
+            self.before.push_back((Instant::now(), hash));
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        while self.before.pop_front_if(|(at, _)| at.elapsed() > LAG).is_some() {}
     }
 }
 

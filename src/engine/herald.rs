@@ -1,7 +1,8 @@
 //! The herald: what happens to streams, told together where it happens together.
 //!
 //! A thousand streams that lose one connection are one piece of news. Feeds tell the herald each change of their state
-//! once; what comes within a moment for the same cause becomes one event. The order of each feed's own changes stays.
+//! once; what comes without a
+//! moment's rest between becomes one event for each cause. The order of each feed's own changes stays.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +13,17 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+#[cfg(test)]
+mod tests;
+
 use crate::report::{Event, FeedName, Reporter};
 
-/// How long news waits for more of its kind.
+/// How long it must have been quiet until what happened is told.
 const MOMENT: Duration = Duration::from_millis(100);
+
+/// How long news waits at most while there is more: feeds that lost a connection come back at random within the half
+/// second of their shortest pauses.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Changes that wait to be told; a feed with more waits, which it can well do when its stream has just changed.
 const BOUND: usize = 1024;
@@ -50,8 +58,8 @@ impl Herald {
             while let Some(first) = changes.recv().await {
                 let mut news = Vec::new();
                 add(&mut news, first);
-                let until = Instant::now() + MOMENT;
-                while let Ok(Some(next)) = timeout_at(until, changes.recv()).await {
+                let end = Instant::now() + LONGEST;
+                while let Ok(Some(next)) = timeout_at(end.min(Instant::now() + MOMENT), changes.recv()).await {
                     add(&mut news, next);
                 }
                 for news in news {
@@ -93,6 +101,10 @@ fn joins(told: &mut Change, change: &Change) -> bool {
         }
         (Change::Gap { from, to, cause }, Change::Gap { from: earlier, to: later, cause: other }) if cause == other => {
             (*from, *to) = ((*from).min(*earlier), (*to).max(*later));
+            true
+        }
+        (Change::CaughtUp { notifications }, Change::CaughtUp { notifications: more }) => {
+            *notifications += more;
             true
         }
         _ => false,
