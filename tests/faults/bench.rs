@@ -93,8 +93,26 @@ impl Bench {
     }
 
     /// Takes what the program uses now for what it may use when a fault is over.
+    ///
+    /// Its streams may stand before its control socket and its watches do: what it uses has settled once it watches its
+    /// files and uses the same twice.
     pub(crate) fn settle(&self) {
-        *self.base.lock().unwrap() = self.usage();
+        let mut base = self.usage();
+        for _ in 0..40 {
+            thread::sleep(Duration::from_millis(300));
+            let now = self.usage();
+            let same = now.descriptors == base.descriptors;
+            base = now;
+            if same && self.watches() {
+                break;
+            }
+        }
+        *self.base.lock().unwrap() = base;
+    }
+
+    fn watches(&self) -> bool {
+        let links = fs::read_dir(self.path("fd")).into_iter().flatten().flatten();
+        links.filter_map(|link| fs::read_link(link.path()).ok()).any(|to| to.ends_with("anon_inode:inotify"))
     }
 
     /// Waits until a rule has lost its stream so often; returns how it was told.

@@ -94,11 +94,6 @@ impl Process {
         told.unwrap_or_else(|printed| panic!("{printed}"))
     }
 
-    /// Waits for what is found in all the lines that it has printed.
-    pub(crate) fn when<T>(&self, what: &str, answer: impl Fn(&[String]) -> Option<T>) -> T {
-        self.output.until(what, answer).unwrap_or_else(|printed| panic!("{printed}"))
-    }
-
     /// Returns what it has printed so far.
     pub(crate) fn printed(&self) -> Vec<String> {
         self.output.printed.lock().unwrap().0.clone()
