@@ -17,6 +17,9 @@ use crate::report::{Event, FeedName, Reporter};
 /// How long news waits for more of its kind.
 const MOMENT: Duration = Duration::from_millis(100);
 
+/// How long a refusal waits: streams that ended together are opened again within half a second of each other.
+const LONGER_MOMENT: Duration = Duration::from_secs(1);
+
 /// Changes that wait to be told; a feed with more waits, which it can well do when its stream has just changed.
 const BOUND: usize = 1024;
 
@@ -45,14 +48,19 @@ struct News {
 impl Herald {
     /// Starts the task that tells; it ends, with everything told, when the last handle is dropped.
     pub(super) fn start(reporter: Reporter) -> (Self, JoinHandle<()>) {
-        let (sender, mut changes) = mpsc::channel(BOUND);
+        let (sender, mut changes) = mpsc::channel::<(u64, FeedName, Change)>(BOUND);
         let task = tokio::spawn(async move {
             while let Some(first) = changes.recv().await {
                 let mut news = Vec::new();
-                add(&mut news, first);
-                let until = Instant::now() + MOMENT;
-                while let Ok(Some(next)) = timeout_at(until, changes.recv()).await {
-                    add(&mut news, next);
+                let begun = Instant::now();
+                let mut until = begun + MOMENT;
+                let mut next = Some(first);
+                while let Some(change) = next {
+                    if matches!(change.2, Change::Refused { .. }) {
+                        until = begun + LONGER_MOMENT;
+                    }
+                    add(&mut news, change);
+                    next = timeout_at(until, changes.recv()).await.ok().flatten();
                 }
                 for news in news {
                     reporter.emit(&news.event());

@@ -133,6 +133,9 @@ end"
     };
     let site = Site::new(&[("rules.yaml", &RULES.replace("2s", "10s")), ("a.lua", &script("old"))]);
     let host = site.run(&[]);
+    // Its connection for commands stays.
+    site.emit(9, "warm");
+    host.until_said("old ends warm");
     let base = resources(&host);
     let gate = Arc::new(Notify::new());
     site.simulator.script("identity_get", Reply::Hold(Arc::clone(&gate)), 2);
@@ -140,7 +143,7 @@ end"
         site.emit(discussion, body);
     }
     site.emit(3, "stuck");
-    host.said(3);
+    host.said(2 + 3);
     site.write("a.lua", script("new"));
     assert_eq!(host.reload(1).0, "applied");
     site.emit(2, "d");
