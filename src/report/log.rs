@@ -33,9 +33,10 @@ pub enum Format {
 const LONGEST_TEXT: usize = 4000;
 
 /// Fields that the form for people has in front or in its sentence.
-const IN_WORDS: [&str; 17] = [
+const IN_WORDS: [&str; 18] = [
     "rule",
     "rules",
+    "streams",
     "kind",
     "traceback",
     "fields",

@@ -24,6 +24,10 @@ const RULES: &str = "rules:\n  - { name: a, subscription: message_received, hand
 /// Saves that follow each other faster than a reload.
 const BURST: Duration = Duration::from_millis(40);
 
+/// Bursts of saves, and saves of each.
+const ROUNDS: usize = 10;
+const SAVES: usize = 4;
+
 /// Threads that wait for work end after 10 s without.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -68,8 +72,6 @@ fn many_saves_under_load_lose_nothing_and_leave_nothing() {
         }
         sent
     });
-    const ROUNDS: usize = 10;
-    const SAVES: usize = 4;
     for round in 0..ROUNDS {
         for save in 0..SAVES {
             site.write("x", versioned(&format!("v{round}.{save}")));
