@@ -139,15 +139,19 @@ fn rule(name: &str) -> String {
 
 #[test]
 fn files_come_and_go_in_directories() {
-    let (a, b, c) = (rule("a"), rule("b"), rule("c"));
-    let site = Site::new(&[("rules/a.yaml", &a), ("more/b.yml", &b), ("etc/c.yaml", &c), ("scripts/say.lua", SAY)]);
+    let [first, second, third, fourth, fifth] = ["a", "b", "c", "d", "e"].map(rule);
+    let site = Site::new(&[
+        ("rules/a.yaml", &first),
+        ("more/b.yml", &second),
+        ("etc/c.yaml", &third),
+        ("scripts/say.lua", SAY),
+    ]);
     let host = site.run(&["rules", "etc/c.yaml", "more"]);
-    let (d, e) = (rule("d"), rule("e"));
     // What is done, the text, what becomes of it, and what is said then.
     let steps: &[(&str, &str, &str, &[&str])] = &[
         (
             "printf %s \"$NEW\" > rules/d.yaml",
-            &d,
+            &fourth,
             "applied",
             &["a rules/a.yaml", "b more/b.yml", "c etc/c.yaml", "d rules/d.yaml"],
         ),
@@ -160,7 +164,7 @@ fn files_come_and_go_in_directories() {
         ("rm rules/a.yaml", "", "applied", &["b more/b.yml", "c etc/c.yaml", "d more/d.yml"]),
         (
             "printf %s \"$NEW\" > rules/e.yaml; : > more/e.test.yaml; mkdir more/e.yaml; printf %s \"$NEW\" > more/.e.yaml",
-            &e,
+            &fifth,
             "applied",
             &["b more/b.yml", "c etc/c.yaml", "d more/d.yml", "e rules/e.yaml"],
         ),
@@ -174,7 +178,7 @@ fn files_come_and_go_in_directories() {
         ("rm etc/c.yaml", "", "rejected", &["b more/b.yml", "c etc/c.yaml", "d more/d.yml", "e rules/e.yaml"]),
         (
             "printf %s \"$NEW\" > etc/c.yaml",
-            &c.replace("name: c", "name: g"),
+            &third.replace("name: c", "name: g"),
             "applied",
             &["b more/b.yml", "d more/d.yml", "e rules/e.yaml", "g etc/c.yaml"],
         ),
@@ -190,5 +194,37 @@ fn files_come_and_go_in_directories() {
         assert_eq!(found, *texts, "{script}");
         said += texts.len();
     }
+    host.stop();
+}
+
+#[test]
+fn a_script_keeps_its_state_as_the_readme_shows() {
+    let readme = include_str!("../README.md");
+    let section = readme.split("## Reloading").nth(1).unwrap();
+    let script = section.split("```lua\n").nth(1).unwrap().split("```").next().unwrap();
+    let script = script.replace("notification.message:reply(", "print(who .. ");
+    let rules = "rules:\n  - { name: hello, subscription: message_received, handler: 'hello.lua:hello' }\n";
+    let site = Site::new(&[("rules.yaml", rules), ("hello.lua", &script)]);
+    let host = site.run(&[]);
+    let emit = |sender: u64| {
+        let message = json!({ "message": { "discussion_id": 1, "sender_id": sender } });
+        site.simulator.emit("bot", "message_received", message).unwrap();
+    };
+    emit(4);
+    assert_eq!(host.said(1), ["4hello yourself"]);
+    let script = script.replace("hello yourself", ", again");
+    site.write("hello.lua", &script);
+    assert_eq!(host.reload(1).0, "applied");
+    emit(4);
+    emit(5);
+    assert_eq!(host.said(2)[1], "5, again", "who was greeted is known to the new version");
+    // What cannot be kept keeps the old version.
+    site.write("hello.lua", script.replace("return greeted", "return print"));
+    assert_eq!(host.reload(2).0, "applied");
+    site.write("hello.lua", script.replace(", again", ", once more"));
+    assert_eq!(host.reload(3).0, "rejected");
+    assert_eq!(host.mistakes(3)[0].1, "script-save");
+    emit(6);
+    assert_eq!(host.said(3)[2], "6, again");
     host.stop();
 }

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use tokio::{
     runtime, select,
     sync::mpsc,
@@ -23,7 +22,7 @@ use crate::{
     daemon::{Daemon, Secret, Settings, TlsFiles},
     engine::Engine,
     lua::Counters,
-    report::{Event, Level, Reporter, Sink, log, log::Record},
+    report::{Event, Level, Reporter, Sink, log},
     rules::RuleSet,
     simulator::{
         Options, Simulator,
@@ -181,11 +180,12 @@ fn sink(arguments: &Dev, prompt: &Prompt) -> Sink {
             event,
             Event::Started { .. } | Event::FeedOpened { .. } | Event::Stopping { .. } | Event::Stopped { .. }
         );
-        let record = Record::of(event);
-        if !routine && record.level as u8 >= least as u8 {
-            let mut line = String::new();
-            record.human(Timestamp::now(), colour, &mut line);
-            print(line);
+        let mut text = String::new();
+        if !routine {
+            log::write(event, log::Format::Human, least, colour, &mut text);
+        }
+        if !text.is_empty() {
+            print(text);
         }
     })
 }

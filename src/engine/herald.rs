@@ -21,8 +21,8 @@ use crate::report::{Event, FeedName, Reporter};
 /// How long it must have been quiet until what happened is told.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How long news waits at most while there is more: feeds that lost a connection come back at random within the half
-/// second of their shortest pauses.
+/// How long news waits at most while there is more, and refusals do in any case: feeds that lost a connection come back at
+/// random within the half second of their shortest pauses.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Changes that wait to be told; a feed with more waits, which it can well do when its stream has just changed.
@@ -53,14 +53,18 @@ struct News {
 impl Herald {
     /// Starts the task that tells; it ends, with everything told, when the last handle is dropped.
     pub(super) fn start(reporter: Reporter) -> (Self, JoinHandle<()>) {
-        let (sender, mut changes) = mpsc::channel(BOUND);
+        let (sender, mut changes) = mpsc::channel::<(u64, FeedName, Change)>(BOUND);
         let task = tokio::spawn(async move {
             while let Some(first) = changes.recv().await {
                 let mut news = Vec::new();
-                add(&mut news, first);
-                let end = Instant::now() + LONGEST;
-                while let Ok(Some(next)) = timeout_at(end.min(Instant::now() + MOMENT), changes.recv()).await {
-                    add(&mut news, next);
+                let (end, mut quiet) = (Instant::now() + LONGEST, MOMENT);
+                let mut next = Some(first);
+                while let Some(change) = next {
+                    if matches!(change.2, Change::Refused { .. } | Change::Waiting { .. }) {
+                        quiet = LONGEST;
+                    }
+                    add(&mut news, change);
+                    next = timeout_at(end.min(Instant::now() + quiet), changes.recv()).await.ok().flatten();
                 }
                 for news in news {
                     reporter.emit(&news.event());

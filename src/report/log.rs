@@ -33,9 +33,10 @@ pub enum Format {
 const LONGEST_TEXT: usize = 4000;
 
 /// Fields that the form for people has in front or in its sentence.
-const IN_WORDS: [&str; 17] = [
+const IN_WORDS: [&str; 18] = [
     "rule",
     "rules",
+    "streams",
     "kind",
     "traceback",
     "fields",
@@ -66,24 +67,33 @@ pub fn to_stderr(format: Format, least: Level) -> Sink {
     Box::new(move |event| {
         let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
         line.clear();
-        match (event, format) {
-            (Event::Checked { diagnostics, .. }, Format::Human) => {
-                line.push_str(&render::human(diagnostics, colour, render::WIDTH));
-                line.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
-            }
-            (Event::Checked { diagnostics, rejected }, Format::Json) => mistakes(diagnostics, *rejected, &mut line),
-            (Event::Reloaded(reload) | Event::ReloadRejected(reload), _) => {
-                let rejected = reload.result == ReloadResult::Rejected;
-                match format {
-                    Format::Human => line.push_str(&render::human(&reload.diagnostics, colour, render::WIDTH)),
-                    Format::Json => mistakes(&reload.diagnostics, rejected, &mut line),
-                }
-                Record::of(event).write(format, least, colour, &mut line);
-            }
-            _ => Record::of(event).write(format, least, colour, &mut line),
-        }
+        write(event, format, least, colour, &mut line);
         drop(stderr().lock().write_all(line.as_bytes()));
     })
+}
+
+/// Writes all that is said of an event: its line, below the mistakes that it is about. Nothing where that is below what
+/// is wanted.
+pub fn write(event: &Event, format: Format, least: Level, colour: bool, out: &mut String) {
+    let human = |diagnostics: &[Diagnostic], out: &mut String| {
+        out.push_str(&render::human(diagnostics, colour, render::WIDTH));
+    };
+    match (event, format) {
+        (Event::Checked { diagnostics, .. }, Format::Human) => {
+            human(diagnostics, out);
+            out.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
+        }
+        (Event::Checked { diagnostics, rejected }, Format::Json) => mistakes(diagnostics, *rejected, out),
+        (Event::Reloaded(reload) | Event::ReloadRejected(reload), _) => {
+            let rejected = reload.result == ReloadResult::Rejected;
+            match format {
+                Format::Human => human(&reload.diagnostics, out),
+                Format::Json => mistakes(&reload.diagnostics, rejected, out),
+            }
+            Record::of(event).write(format, least, colour, out);
+        }
+        _ => Record::of(event).write(format, least, colour, out),
+    }
 }
 
 /// An event put into words.

@@ -79,7 +79,7 @@ async fn a_reload_that_is_waited_for_tells_its_outcome() {
     rejected["text"] = "error[yaml]: no `\u{1b}x`\n --> rules.yaml:4:19\n".into();
     let mut warned = outcome("applied", 4);
     warned["text"] = "warning[w]: hm\n".into();
-    let applied = "reloaded: generation 4 (1 added, 0 removed, 2 changed, 43 kept) in 12 ms\n";
+    let applied = "reloaded: generation 4 (1 added, 0 removed, 2 changed, 43 kept; 1 script replaced) in 12 ms\n";
     let mistakes = "error[yaml]: no `\\u{1b}x`\n --> rules.yaml:4:19\n\nrejected: the running rules stay as they are (generation 3)\n";
     let cases = [
         (outcome("applied", 4), applied, "", 0),

@@ -24,6 +24,10 @@ const RULES: &str = "rules:\n  - { name: a, subscription: message_received, hand
 /// Saves that follow each other faster than a reload.
 const BURST: Duration = Duration::from_millis(40);
 
+/// Bursts of saves, and saves of each.
+const ROUNDS: usize = 10;
+const SAVES: usize = 4;
+
 /// Threads that wait for work end after 10 s without.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -68,8 +72,6 @@ fn many_saves_under_load_lose_nothing_and_leave_nothing() {
         }
         sent
     });
-    const ROUNDS: usize = 10;
-    const SAVES: usize = 4;
     for round in 0..ROUNDS {
         for save in 0..SAVES {
             site.write("x", versioned(&format!("v{round}.{save}")));
@@ -133,6 +135,9 @@ end"
     };
     let site = Site::new(&[("rules.yaml", &RULES.replace("2s", "10s")), ("a.lua", &script("old"))]);
     let host = site.run(&[]);
+    // Its connection for commands stays.
+    site.emit(9, "warm");
+    host.until_said("old ends warm");
     let base = resources(&host);
     let gate = Arc::new(Notify::new());
     site.simulator.script("identity_get", Reply::Hold(Arc::clone(&gate)), 2);
@@ -140,7 +145,7 @@ end"
         site.emit(discussion, body);
     }
     site.emit(3, "stuck");
-    host.said(3);
+    host.said(2 + 3);
     site.write("a.lua", script("new"));
     assert_eq!(host.reload(1).0, "applied");
     site.emit(2, "d");

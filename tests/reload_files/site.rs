@@ -130,6 +130,12 @@ impl Site {
         self.daemons.wait(work)
     }
 
+    /// Has a daemon stop, and another one that knows the bot by a key stand in its place.
+    pub(crate) fn another_daemon(&self, instead_of: &Simulator, key: &str) -> Simulator {
+        self.wait(instead_of.stop());
+        self.daemons.start(Options { listen: instead_of.address(), ..options(key) })
+    }
+
     /// Waits until the bot has opened so many streams since the start, and so many are open now.
     pub(crate) fn streams(&self, opened: u64, open: usize) {
         let seen = || (self.simulator.opened("bot"), self.simulator.streams().len());
@@ -222,6 +228,23 @@ impl Running {
     pub(crate) fn until_said(&self, text: &str) {
         let message = format!("\"message\":\"{text}");
         self.process.until(text, |line| line.contains(&message).then_some(()));
+    }
+
+    /// Waits until a signal of this number is not the end of it.
+    pub(crate) fn until_caught(&self, signal: u32) {
+        let id = self.process.id();
+        let caught = || {
+            let text = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+            let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
+        };
+        for _ in 0..PATIENCE.as_millis() / GLANCE.as_millis() {
+            if caught() {
+                return;
+            }
+            thread::sleep(GLANCE);
+        }
+        panic!("signal {signal} is not caught");
     }
 
     /// Asks it to stop; it ends well, with a log of events that tells no key. Returns the log.

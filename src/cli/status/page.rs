@@ -58,6 +58,7 @@ struct Reload {
     removed: Vec<String>,
     changed: Vec<String>,
     kept: u64,
+    scripts: Vec<String>,
     text: String,
 }
 
@@ -274,9 +275,13 @@ fn shared(first: usize, second: usize, room: usize) -> [usize; 2] {
 }
 
 fn applied(reload: &Reload) -> String {
-    let Reload { generation, added, removed, changed, kept, .. } = reload;
+    let Reload { generation, added, removed, changed, kept, scripts, .. } = reload;
+    let replaced = match scripts.len() {
+        0 => String::new(),
+        some => format!("; {} replaced", counted(some, "script")),
+    };
     format!(
-        "generation {generation} ({} added, {} removed, {} changed, {kept} kept) in {}",
+        "generation {generation} ({} added, {} removed, {} changed, {kept} kept{replaced}) in {}",
         added.len(),
         removed.len(),
         changed.len(),

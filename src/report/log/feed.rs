@@ -37,7 +37,9 @@ pub(super) fn completed(feeds: &[FeedName], count: u64) -> Record {
 
 pub(super) fn gap(feeds: &[FeedName], from: Timestamp, to: Timestamp, cause: Option<&str>) -> Record {
     let why = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
-    let message = format!("nothing was heard between {from:.0} and {to:.0}; what happened then is missed{why}");
+    let streams = if let [_] = feeds { String::new() } else { format!(" on {}", streams(feeds)) };
+    let message =
+        format!("nothing was heard{streams} between {from:.0} and {to:.0}; what happened then is missed{why}");
     let mut fields = fields(feeds);
     fields.extend([("from", format!("{from:.3}").into()), ("to", format!("{to:.3}").into())]);
     Record::new(Level::Warn, "gap", message, fields)

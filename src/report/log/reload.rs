@@ -13,10 +13,15 @@ pub(super) fn applied(reload: &Reload) -> Record {
     let message = if reload.result == ReloadResult::Unchanged {
         format!("nothing has changed; generation {generation} goes on")
     } else {
-        let mut parts = vec![format!("{kept} rules kept")];
-        let all = [("added", added), ("removed", removed), ("changed", changed), ("scripts replaced", scripts)];
+        let replaced = if scripts.len() == 1 { "script replaced" } else { "scripts replaced" };
+        let all = [("added", added), ("removed", removed), ("changed", changed), (replaced, scripts)];
         let some = all.into_iter().filter(|(_, names)| !names.is_empty());
-        parts.extend(some.map(|(what, names)| format!("{what}: {}", listed(names))));
+        let mut parts: Vec<_> = some.map(|(what, names)| format!("{what}: {}", listed(names))).collect();
+        match kept {
+            0 => {}
+            1 => parts.push("1 rule as before".to_owned()),
+            kept => parts.push(format!("{kept} rules as before")),
+        }
         let took = reload.took.as_millis();
         format!("reloaded in {took} ms, generation {generation}: {}", parts.join("; "))
     };
