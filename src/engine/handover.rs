@@ -86,7 +86,8 @@ impl Handover {
     /// Of a stream that lags behind, what is ready is still read first.
     pub(super) fn patience(&self) -> Option<Duration> {
         let over = self.inner().open?.elapsed().saturating_sub(LAG).as_secs();
-        let halved = u32::try_from(over).ok().and_then(|over| 2_u32.checked_pow(over)).map_or(Duration::ZERO, |by| DRY / by);
+        let halved =
+            u32::try_from(over).ok().and_then(|over| 2_u32.checked_pow(over)).map_or(Duration::ZERO, |by| DRY / by);
         Some(if halved < SHORTEST { Duration::ZERO } else { halved })
     }
 

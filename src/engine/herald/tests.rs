@@ -70,14 +70,16 @@ async fn what_happens_together_for_one_cause_is_one_event_and_the_soonest_retry_
     assert_eq!(told(changes).await, [("lost a 0.5".to_owned(), vec![1, 3, 4]), ("lost b 1".to_owned(), vec![2])]);
     let refused = |cause: &str| Change::Refused { cause: cause.to_owned(), retry_in: 9.0 };
     let waits = |cause: &str| Change::Waiting { cause: cause.to_owned(), retry_in: 9.0 };
-    let changes = vec![(0, 1, refused("a")), (0, 2, waits("a")), (0, 3, refused("a")), (0, 4, Change::Completed { count: 2 })];
+    let changes =
+        vec![(0, 1, refused("a")), (0, 2, waits("a")), (0, 3, refused("a")), (0, 4, Change::Completed { count: 2 })];
     let wanted = [("refused a 9", vec![1, 3]), ("waits a 9", vec![2]), ("completed 2", vec![4])];
     assert_eq!(told(changes).await, wanted.map(|(what, feeds)| (what.to_owned(), feeds)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn gaps_are_widened_and_what_was_caught_up_is_added() {
-    let changes = vec![(0, 1, gap(5, 9, None)), (0, 2, gap(3, 8, None)), (0, 3, gap(4, 12, None)), (0, 4, gap(1, 2, Some("x")))];
+    let changes =
+        vec![(0, 1, gap(5, 9, None)), (0, 2, gap(3, 8, None)), (0, 3, gap(4, 12, None)), (0, 4, gap(1, 2, Some("x")))];
     assert_eq!(told(changes).await, [("gap 3 12 -".to_owned(), vec![1, 2, 3]), ("gap 1 2 x".to_owned(), vec![4])]);
     let caught_up = |notifications| Change::CaughtUp { notifications };
     let changes = vec![(0, 1, caught_up(2)), (0, 2, caught_up(40)), (0, 1, caught_up(100))];
@@ -91,6 +93,30 @@ async fn feeds_that_come_back_one_after_another_are_told_once_and_not_for_ever_l
     let seconds = told(opened(60, 50)).await;
     assert!((3..=4).contains(&seconds.len()), "a second each: {seconds:?}");
     assert_eq!(told(opened(3, 150)).await.len(), 3, "apart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn feeds_that_were_lost_together_are_waited_for_a_moment() {
+    let all = |change: fn() -> Change| (0..4).map(move |feed| (0, feed, change()));
+    let back = [(500, 2, Change::Opened), (200, 0, Change::Opened), (150, 1, Change::Opened), (140, 3, Change::Opened)];
+    let told = told(all(|| lost("a", 0.5)).chain(back).collect()).await;
+    let wanted = [("lost a 0.5", vec![0, 1, 2, 3]), ("open", vec![2, 0, 1, 3])];
+    assert_eq!(told, wanted.map(|(what, feeds)| (what.to_owned(), feeds)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_stays_away_holds_nothing_up_for_long() {
+    let (herald, _task, told) = herald();
+    herald.tell(1, name(1), lost("a", 0.5)).await;
+    herald.tell(2, name(2), lost("a", 0.5)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    herald.tell(1, name(1), Change::Opened).await;
+    tokio::time::sleep(LONGEST + Duration::from_millis(1)).await;
+    assert_eq!(told.lock().unwrap().len(), 2);
+    tokio::time::sleep(SHORTLY).await;
+    herald.tell(1, name(1), lost("b", 0.5)).await;
+    tokio::time::sleep(MOMENT + Duration::from_millis(1)).await;
+    assert_eq!(told.lock().unwrap().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,7 +155,9 @@ fn every_change_is_told_once_and_each_feeds_own_in_order() {
         }
         let mut heard = vec![Vec::new(); 5];
         for (what, feeds) in runtime.block_on(told(all)) {
-            feeds.iter().for_each(|feed| heard[usize::try_from(*feed).unwrap()].push(what.clone()));
+            for feed in feeds {
+                heard[usize::try_from(feed).unwrap()].push(what.clone());
+            }
         }
         prop_assert_eq!(heard, told_of);
         Ok(())
