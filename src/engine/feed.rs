@@ -123,6 +123,8 @@ impl Feed {
         let mut attempts = pauses();
         let (mut away, mut again) = (None::<Timestamp>, true);
         loop {
+            // What was stirred up until now is what it is tried with.
+            let _ = self.stir.notified().now_or_never();
             let mut opened = None;
             let error = match self.once(&mut opened, &mut away).await {
                 End::Closed => break,
@@ -296,8 +298,10 @@ impl Feed {
 
     /// Hands over what comes until the stream ends.
     async fn read(&mut self, mut messages: Messages) -> End {
+        // Rules may have moved while the stream was not open.
+        let mut wake = Wake::Stirred;
         loop {
-            match self.wake(&mut messages).await {
+            match wake {
                 Wake::Closing => return End::Closed,
                 Wake::Stirred => {
                     self.hand_over(&[], false).await;
@@ -323,6 +327,7 @@ impl Feed {
                 Wake::Message(Ok(None)) => return ended(),
                 Wake::Message(Err(error)) => return End::Lost(error),
             }
+            wake = self.wake(&mut messages).await;
         }
     }
 

@@ -4,7 +4,7 @@
 //! once; what comes without a
 //! moment's rest between becomes one event for each cause. The order of each feed's own changes stays.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -21,9 +21,12 @@ use crate::report::{Event, FeedName, Reporter};
 /// How long it must have been quiet until what happened is told.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How long news waits at most while there is more, and refusals do in any case: feeds that lost a connection come back at
-/// random within the half second of their shortest pauses.
+/// How long news waits at most while there is more.
 const LONGEST: Duration = Duration::from_secs(1);
+
+/// Feeds that were told as lost try again after a random part of their shortest pause. For so long the news of one waits
+/// for the others': they tend to get the same answer.
+const SHORTLY: Duration = Duration::from_millis(1500);
 
 /// Changes that wait to be told; a feed with more waits, which it can well do when its stream has just changed.
 const BOUND: usize = 1024;
@@ -55,18 +58,21 @@ impl Herald {
     pub(super) fn start(reporter: Reporter) -> (Self, JoinHandle<()>) {
         let (sender, mut changes) = mpsc::channel::<(u64, FeedName, Change)>(BOUND);
         let task = tokio::spawn(async move {
+            let mut lost = HashMap::<u64, Instant>::new();
             while let Some(first) = changes.recv().await {
-                let mut news = Vec::new();
-                let (end, mut quiet) = (Instant::now() + LONGEST, MOMENT);
-                let mut next = Some(first);
-                while let Some(change) = next {
-                    if matches!(change.2, Change::Refused { .. } | Change::Waiting { .. }) {
-                        quiet = LONGEST;
-                    }
+                let (mut news, end) = (Vec::new(), Instant::now() + LONGEST);
+                lost.retain(|_, since| since.elapsed() < SHORTLY);
+                let mut next = Ok(Some(first));
+                while let Ok(Some(change)) = next {
+                    lost.remove(&change.0);
                     add(&mut news, change);
-                    next = timeout_at(end.min(Instant::now() + quiet), changes.recv()).await.ok().flatten();
+                    let until = if lost.is_empty() { end.min(Instant::now() + MOMENT) } else { end };
+                    next = timeout_at(until, changes.recv()).await;
                 }
                 for news in news {
+                    if let Change::Lost { .. } = news.change {
+                        lost.extend(news.feeds.iter().map(|(feed, _)| (*feed, Instant::now())));
+                    }
                     reporter.emit(&news.event());
                 }
             }

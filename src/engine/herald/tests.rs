@@ -96,6 +96,30 @@ async fn feeds_that_come_back_one_after_another_are_told_once_and_not_for_ever_l
 }
 
 #[tokio::test(start_paused = true)]
+async fn feeds_that_were_lost_together_are_waited_for_a_moment() {
+    let all = |change: fn() -> Change| (0..4).map(move |feed| (0, feed, change()));
+    let back = [(500, 2, Change::Opened), (200, 0, Change::Opened), (150, 1, Change::Opened), (140, 3, Change::Opened)];
+    let told = told(all(|| lost("a", 0.5)).chain(back).collect()).await;
+    let wanted = [("lost a 0.5", vec![0, 1, 2, 3]), ("open", vec![2, 0, 1, 3])];
+    assert_eq!(told, wanted.map(|(what, feeds)| (what.to_owned(), feeds)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_stays_away_holds_nothing_up_for_long() {
+    let (herald, _task, told) = herald();
+    herald.tell(1, name(1), lost("a", 0.5)).await;
+    herald.tell(2, name(2), lost("a", 0.5)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    herald.tell(1, name(1), Change::Opened).await;
+    tokio::time::sleep(LONGEST + Duration::from_millis(1)).await;
+    assert_eq!(told.lock().unwrap().len(), 2);
+    tokio::time::sleep(SHORTLY).await;
+    herald.tell(1, name(1), lost("b", 0.5)).await;
+    tokio::time::sleep(MOMENT + Duration::from_millis(1)).await;
+    assert_eq!(told.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_all_feeds_tells_what_is_left_at_once() {
     let (herald, task, told) = herald();
     herald.tell(1, name(1), Change::Opened).await;
@@ -131,7 +155,9 @@ fn every_change_is_told_once_and_each_feeds_own_in_order() {
         }
         let mut heard = vec![Vec::new(); 5];
         for (what, feeds) in runtime.block_on(told(all)) {
-            feeds.iter().for_each(|feed| heard[usize::try_from(*feed).unwrap()].push(what.clone()));
+            for feed in feeds {
+                heard[usize::try_from(feed).unwrap()].push(what.clone());
+            }
         }
         prop_assert_eq!(heard, told_of);
         Ok(())
