@@ -109,7 +109,7 @@ impl Operator<'_> {
         let applied = self.generation - was_generation;
         assert_eq!(applied == 0, self.site.means_the_same(&before), "{kind:?}: {}", self.host.last());
         assert!(!one || applied <= 1, "{kind:?} was one save");
-        let new = self.site.streams().difference(&before.streams()).count() as u64;
+        let new = self.site.opens(&before);
         self.until_opened(opened + new, &format!("{kind:?}")).await;
     }
 

@@ -178,22 +178,28 @@ impl Engine {
             closed.extend(self.running.feeds.all.remove(key).map(|handle| (key.clone(), handle)));
         }
         let feeds = feeds_of(view);
-        for key in &plan.opened {
+        let moved: BTreeMap<_, _> = plan.moved.iter().filter(|(rule, from)| is_same(view, rule, from)).collect();
+        let joined = self.joined(plan, &feeds, &moved);
+        for key in &joined {
+            closed.extend(self.running.feeds.all.remove(key).map(|handle| (key.clone(), handle)));
+        }
+        for key in plan.opened.iter().chain(&joined) {
             self.open(key, feeds.get(key), plan);
         }
         // A rule that moves is on both feeds until the new one has taken it over.
         let mut leaving = BTreeMap::<FeedKey, Vec<Route>>::new();
         let mut arriving = BTreeMap::<String, Arc<Handover>>::new();
-        for (rule, from) in plan.moved.iter().filter(|(rule, from)| is_same(view, rule, from)) {
+        let before = |rule: &String| self.running.view.rules.get(rule).map(|rule| &rule.feed);
+        let own = |key| feeds.get(key).into_iter().flatten().filter(move |rule| before(rule) == Some(key));
+        let anew: Vec<_> = joined.iter().flat_map(|key| own(key).map(move |rule| (rule, key))).collect();
+        for (rule, from) in anew.into_iter().chain(moved) {
             let to = view.rules.get(rule).and_then(|rule| self.running.feeds.all.get(&rule.feed));
             let old = closed.get(from).or(self.running.feeds.all.get(from));
             let (Some(to), Some(old), Some(queue)) = (to, old, self.running.queues.get(rule)) else { continue };
             let handover = Handover::new(Arc::clone(&old.stir), Arc::clone(&to.stir));
-            if !old.cell.is_open() {
+            if old.cell.is_completed() {
                 // There is nothing to come on it.
                 handover.leave();
-            } else if to.cell.is_open() {
-                handover.opened();
             }
             self.running.feeds.moving.push(Arc::clone(&handover));
             let moving = Moving::Leaving(Arc::clone(&handover));
@@ -218,6 +224,21 @@ impl Engine {
                 None => handle.closing.cancel(),
             }
         }
+    }
+
+    /// Streams that are open and get rules of other ones. How far each has come is not comparable, so they are opened anew:
+    /// what a stream brings from its beginning on is.
+    fn joined(
+        &self,
+        plan: &Plan,
+        feeds: &BTreeMap<FeedKey, BTreeSet<String>>,
+        moved: &BTreeMap<&String, &FeedKey>,
+    ) -> Vec<FeedKey> {
+        let is_joined = |key: &&FeedKey| {
+            let open = self.running.feeds.all.get(key).is_some_and(|handle| handle.cell.is_open());
+            open && feeds.get(key).is_some_and(|rules| rules.iter().any(|rule| moved.contains_key(rule)))
+        };
+        plan.held.iter().filter(is_joined).cloned().collect()
     }
 
     fn open(&mut self, key: &FeedKey, rules: Option<&BTreeSet<String>>, plan: &Plan) {

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    catch_up::{CatchUp, now},
+    catch_up::{CatchUp, Cursor, now},
     cell::Cell,
     handover::{DRY, Handover},
     herald::{Change, Herald},
@@ -67,6 +67,12 @@ pub(super) enum Moving {
     Leaving(Arc<Handover>),
     /// It comes from another feed.
     Arriving(Arc<Handover>),
+}
+
+impl Route {
+    fn take_rest(&self) -> Option<Cursor> {
+        if let Moving::Arriving(handover) = &self.moving { handover.take_rest() } else { None }
+    }
 }
 
 /// What a feed's task is made of.
@@ -141,9 +147,20 @@ impl Feed {
             }
         }
         // Whoever still waits for this stream to let a rule go, or to take one over, need not.
+        self.leave_all();
         for route in &*self.current() {
-            if let Moving::Leaving(handover) | Moving::Arriving(handover) = &route.moving {
+            if let Moving::Arriving(handover) = &route.moving {
                 handover.leave();
+            }
+        }
+        self.hand_over(&[], false).await;
+    }
+
+    /// Lets all rules go that leave: there is nothing to come on this stream. What it still had is the new ones' to list.
+    fn leave_all(&self) {
+        for route in &*self.current() {
+            if let Moving::Leaving(handover) = &route.moving {
+                handover.leave_behind(self.catch_up.as_ref().and_then(CatchUp::cursor));
             }
         }
     }
@@ -152,15 +169,11 @@ impl Feed {
     async fn pause(&mut self, error: &CallError, retry_at: Instant) -> bool {
         let (unreachable, unauthorised) = (error.retry_at.is_some(), error.disposition == Disposition::Unauthorised);
         loop {
-            // There is nothing to come on a stream that is not open.
-            for route in &*self.current() {
-                if let Moving::Leaving(handover) = &route.moving {
-                    handover.leave();
-                }
-            }
+            self.leave_all();
             if self.is_left() {
                 return false;
             }
+            self.hand_over(&[], false).await;
             select! {
                 () = self.closing.cancelled() => return false,
                 () = sleep_until(retry_at) => return true,
@@ -226,11 +239,35 @@ impl Feed {
                 handover.opened();
             }
         }
+        self.take_rest();
+        self.recover(away).await
+    }
+
+    /// Takes over what streams still had whose rules came here; returns whether there is any.
+    fn take_rest(&mut self) -> bool {
+        let rests: Vec<_> = self.current().iter().filter_map(Route::take_rest).collect();
+        if let Some(catch_up) = &mut self.catch_up {
+            for rest in &rests {
+                catch_up.take_over(rest.clone(), now());
+            }
+        }
+        !rests.is_empty()
+    }
+
+    /// Hands over what was missed, and tells it. An end, where the host is stopping meanwhile or the daemon went away.
+    async fn recover(&mut self, away: &mut Option<Timestamp>) -> Option<End> {
         let closing = self.closing.clone();
         let caught_up = select! {
             () = closing.cancelled() => return Some(End::Closed),
             caught_up = self.catch_up() => caught_up,
         };
+        if !matches!(caught_up, Err((_, false))) {
+            for route in &*self.current() {
+                if let Moving::Arriving(handover) = &route.moving {
+                    handover.rested();
+                }
+            }
+        }
         let change = match (caught_up, away.take()) {
             (Ok(Some(0)), _) | (Ok(None), None) => return None,
             (Ok(Some(notifications)), _) => Change::CaughtUp { notifications },
@@ -288,6 +325,11 @@ impl Feed {
             match self.wake(&mut messages).await {
                 Wake::Closing => return End::Closed,
                 Wake::Stirred => {
+                    if self.take_rest()
+                        && let Some(end) = self.recover(&mut None).await
+                    {
+                        return end;
+                    }
                     self.hand_over(&[], false).await;
                     if self.is_left() {
                         return End::Closed;

@@ -1,10 +1,11 @@
 //! One rule on its way from one stream to another, without a gap and without a double.
 //!
 //! When a rule's parameters change, its new stream is opened beside the old one. Both carry what matches both requests.
-//! The old stream hands over until it meets something that the new one has brought too, or until it has run dry; what the
-//! new one brings meanwhile waits here. Then the new one goes on, leaving out what the old one has handed over. Two
-//! notifications are the same where their bytes are; the record is kept for a moment only, so that a later one that
-//! happens to be equal is not taken for it.
+//! The old stream hands over until one of them brings something that the other one has brought too, or until it has run
+//! dry; what the new one brings meanwhile waits here. Then the new one goes on, leaving out what the old one has handed
+//! over. Where the old one is lost first, the new one lists what that still had, if it can. Two notifications are the
+//! same where their bytes are; the record is kept for a moment only, so that a later one that happens to be equal is not
+//! taken for it.
 
 use std::{
     collections::HashMap,
@@ -20,13 +21,15 @@ use tokio::{
     time::Instant,
 };
 
+use super::catch_up::Cursor;
+
 /// Notifications of the new stream that wait for the old one; then the new one is not read on.
 pub(super) const WAITING: usize = 256;
 
 /// How long nothing must have come on the old stream, with the new one open, until it counts as run dry.
 pub(super) const DRY: Duration = Duration::from_millis(500);
 
-/// How long the new stream may lag behind the old one with what both carry.
+/// How long the new stream may bring nothing that the old one has handed over until it counts as past that.
 const LAG: Duration = Duration::from_secs(5);
 
 /// A rule between two streams.
@@ -43,14 +46,22 @@ pub(super) struct Handover {
 struct Inner {
     /// Whether the new stream is open.
     open: bool,
-    /// What the new stream has brought.
+    /// What the new stream has brought and the old one has not handed over.
     waiting: Vec<Bytes>,
-    /// The same, by hash.
+    /// The same by hash, since the new stream was opened last.
     brought: HashMap<u64, usize>,
-    /// What the old stream has handed over since both were there.
+    /// What the old stream has handed over and the new one has not brought.
     handed: HashMap<u64, usize>,
-    /// When the old stream was done with the rule.
-    left: Option<Instant>,
+    /// Whether the new stream has brought something that the old one had handed over: it carries all that follows.
+    met: bool,
+    /// Whether the old stream is done with the rule.
+    left: bool,
+    /// When the new stream last brought something that was left out, or went on alone.
+    left_out: Option<Instant>,
+    /// Where the old stream stood when it was lost.
+    rest: Option<Cursor>,
+    /// Whether the new stream lists what the old one still had: that comes before what waits.
+    resting: bool,
 }
 
 impl Handover {
@@ -64,11 +75,13 @@ impl Handover {
         self.from.notify_one();
     }
 
-    /// The new stream is gone before it took over. What it brought comes on the old one.
+    /// The new stream is gone before it took over. What follows comes on the old one.
     pub(super) fn lost(&self) {
         let mut inner = self.inner();
-        if inner.left.is_none() {
-            (inner.open, inner.waiting, inner.brought) = (false, Vec::new(), HashMap::new());
+        if !inner.left {
+            let Inner { open, waiting, brought, handed, met, .. } = &mut *inner;
+            (*open, *met, *brought) = (false, false, HashMap::new());
+            waiting.retain(|notification| take(handed, hash(notification)).is_none());
         }
     }
 
@@ -89,58 +102,98 @@ impl Handover {
     /// How many of these notifications of the old stream are to be handed over, and whether it is done then.
     pub(super) fn leaving(&self, batch: &[Bytes]) -> (usize, bool) {
         let mut inner = self.inner();
-        if inner.left.is_some() {
+        if inner.left {
             return (0, false);
         }
         for (at, notification) in batch.iter().enumerate() {
             let hash = hash(notification);
-            if inner.open && inner.brought.contains_key(&hash) {
+            if inner.brought.contains_key(&hash) {
                 return (at, true);
             }
             *inner.handed.entry(hash).or_default() += 1;
         }
-        (batch.len(), false)
+        (batch.len(), inner.met)
     }
 
     /// The old stream is done with the rule.
     pub(super) fn leave(&self) {
-        if self.inner().left.replace(Instant::now()).is_none() {
+        self.leave_behind(None);
+    }
+
+    /// The old stream is lost, and with it what it had not handed over: here is where it stood.
+    pub(super) fn leave_behind(&self, rest: Option<Cursor>) {
+        let mut inner = self.inner();
+        if !mem::replace(&mut inner.left, true) {
+            inner.rest = rest;
+            drop(inner);
             self.left.send_replace(true);
             self.to.notify_one();
             self.from.notify_one();
         }
     }
 
+    /// Takes over where the old stream stood, for what it still had to be listed and handed over before what waits.
+    pub(super) fn take_rest(&self) -> Option<Cursor> {
+        let mut inner = self.inner();
+        let rest = inner.rest.take();
+        inner.resting |= rest.is_some();
+        rest
+    }
+
+    /// What the old stream still had was handed over, or cannot be had.
+    pub(super) fn rested(&self) {
+        self.inner().resting = false;
+    }
+
     /// Takes what the new stream brings. Returns what of it, and of what waited, is to be handed over now; none while the
     /// old stream still has the rule.
     pub(super) fn arriving(&self, batch: &[Bytes]) -> Option<Vec<Bytes>> {
         let mut inner = self.inner();
-        let Some(left) = inner.left else {
-            for notification in batch {
-                *inner.brought.entry(hash(notification)).or_default() += 1;
+        if inner.left {
+            return Some(inner.go_on(batch));
+        }
+        for notification in batch {
+            let hash = hash(notification);
+            if take(&mut inner.handed, hash).is_some() {
+                inner.met = true;
+            } else {
+                *inner.brought.entry(hash).or_default() += 1;
                 inner.waiting.push(notification.clone());
             }
-            return None;
-        };
-        let mut all = mem::take(&mut inner.waiting);
-        all.extend_from_slice(batch);
-        if left.elapsed() > LAG {
-            inner.handed.clear();
         }
-        if !inner.handed.is_empty() {
-            all.retain(|notification| take(&mut inner.handed, hash(notification)).is_none());
+        if inner.met {
+            self.from.notify_one();
         }
-        Some(all)
+        None
     }
 
     /// Whether the new stream brought as much as may wait.
     pub(super) fn is_full(&self) -> bool {
         let inner = self.inner();
-        inner.left.is_none() && inner.waiting.len() >= WAITING
+        !inner.left && inner.brought.len() >= WAITING
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// What the new stream hands over once it has the rule.
+    fn go_on(&mut self, batch: &[Bytes]) -> Vec<Bytes> {
+        let mut all = if self.resting { Vec::new() } else { mem::take(&mut self.waiting) };
+        all.extend_from_slice(batch);
+        let before = all.len();
+        if !self.handed.is_empty() {
+            all.retain(|notification| take(&mut self.handed, hash(notification)).is_none());
+        }
+        let now = Instant::now();
+        if all.len() < before || self.left_out.is_none() {
+            self.left_out = Some(now);
+        } else if self.left_out.is_some_and(|at| now - at > LAG) {
+            self.handed.clear();
+        }
+        all
     }
 }
 

@@ -80,6 +80,17 @@ impl Site {
         own.into_iter().chain(guests.map(|guest| (guest.renamed, guest.pattern))).collect()
     }
 
+    /// How many streams are opened when it follows another: what a rule moves to is opened anew where it was there.
+    pub(crate) fn opens(&self, former: &Self) -> u64 {
+        let moves = |of: usize| self.patterns[of] != former.patterns[of];
+        let moved = [false, true].into_iter().filter(|renamed| moves(usize::from(*renamed)));
+        let joined = moved.filter(|renamed| {
+            let stream = (*renamed, PATTERNS[self.patterns[usize::from(*renamed)]]);
+            former.streams().contains(&stream)
+        });
+        (self.streams().difference(&former.streams()).count() + joined.count()) as u64
+    }
+
     /// Whether another runs the same.
     pub(crate) fn means_the_same(&self, other: &Self) -> bool {
         let running = |site: &Self| {
