@@ -16,7 +16,7 @@ const PATTERNS: [&str; 4] = [".", "(?s)^", "^m", "m[0-9]+$"];
 /// What the others listen to.
 const KINDS: [&str; 9] = [
     "contact_new",
-    "reaction_added",
+    "message_reaction_added",
     "group_new",
     "group_name_updated",
     "discussion_new",
