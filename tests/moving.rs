@@ -134,3 +134,27 @@ async fn a_rule_that_joins_others_at_a_stream_that_is_behind_handles_nothing_twi
     let said = host.stop().await.into_iter().filter(|event| matches!(event, Event::Said { .. })).count();
     assert_eq!(said, 401);
 }
+
+#[tokio::test]
+async fn a_rule_whose_handler_lags_behind_may_move_again_and_again() {
+    let slow = |version: &str| format!("return function(n) sleep(0.01) print(n.message.body) end -- {version}");
+    let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
+    let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", slow("one")).start().await;
+    // Far more than the queue takes: the rest waits on the stream, and stays there while the rule moves.
+    let all = numbered(0..900);
+    for body in &all[..600] {
+        emit(&host, body);
+    }
+    for (round, pattern) in ["m", ".", "^m", "^m[0-9]"].into_iter().enumerate() {
+        edit(&mut host, &with(pattern)).await;
+        for body in &all[600 + 75 * round..675 + 75 * round] {
+            emit(&host, body);
+        }
+        host.write("print.lua", slow(pattern));
+        assert_eq!(host.reload().await.result, ReloadResult::Applied);
+    }
+    assert_eq!(host.until_said(900).await, all);
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    let said = host.stop().await.into_iter().filter(|event| matches!(event, Event::Said { .. })).count();
+    assert_eq!(said, 900);
+}

@@ -64,7 +64,8 @@ struct Soak<'a> {
 /// What people do all the time.
 async fn write(simulator: &Simulator, begun: Instant, sent: &RefCell<Vec<Duration>>, over: &Cell<bool>) {
     let discussion = |person: &str| {
-        let found = simulator.call(person, "discussion_list", &json!({ "filter": { "title_search": "^bot" } })).unwrap();
+        let found =
+            simulator.call(person, "discussion_list", &json!({ "filter": { "title_search": "^bot" } })).unwrap();
         found[0]["id"].as_u64().unwrap()
     };
     let discussions = PEOPLE.map(discussion);
@@ -135,7 +136,8 @@ impl Soak<'_> {
         self.record.answered.push(at.duration_since(since));
         if open {
             let version = format!("v{}", self.site.version);
-            let first = |told: &Told| told.entries.iter().rev().find(|entry| *entry.version == *version).map(|entry| entry.at);
+            let first =
+                |told: &Told| told.entries.iter().rev().find(|entry| *entry.version == *version).map(|entry| entry.at);
             let first = timeout(Duration::from_millis(500), self.host.until("the new code", first)).await;
             self.record.active.extend(first.map(|at| at.duration_since(since)));
         }
@@ -147,7 +149,6 @@ impl Soak<'_> {
         let answers: Vec<_> = told.events.iter().filter(|(_, event)| is_answer(event)).map(|(at, _)| *at).collect();
         (answers.len(), answers.last().copied())
     }
-
 }
 
 fn is_answer(event: &serde_json::Value) -> bool {

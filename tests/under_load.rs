@@ -134,7 +134,8 @@ impl Operator<'_> {
         let told = self.host.told();
         let mut diagnostics = told.events[from..self.read].iter().map(|(_, event)| event);
         let is_there = |event: &Json| {
-            event["event"] == "load_rejected" && event["place"].as_str().is_some_and(|at| at.starts_with(mistake.told_at))
+            event["event"] == "load_rejected"
+                && event["place"].as_str().is_some_and(|at| at.starts_with(mistake.told_at))
         };
         let found = diagnostics.any(is_there);
         drop(told);
@@ -181,7 +182,9 @@ impl Operator<'_> {
                 sleep(MOMENT).await;
             }
         };
-        timeout(PATIENCE, opened).await.unwrap_or_else(|_| panic!("{what}: no stream was opened: {}", self.host.last()));
+        timeout(PATIENCE, opened)
+            .await
+            .unwrap_or_else(|_| panic!("{what}: no stream was opened: {}", self.host.last()));
         assert_eq!(self.simulator.opened("bot"), streams, "{what}: {}", self.host.last());
     }
 }

@@ -38,10 +38,18 @@ const RETIRING: Duration = Duration::from_mins(2);
 /// The running feeds.
 #[derive(Default)]
 pub(super) struct Feeds {
-    all: BTreeMap<FeedKey, Handle>,
+    all: BTreeMap<FeedKey, Arc<Handle>>,
     tasks: JoinSet<()>,
-    /// Rules on their way from one feed to another.
-    moving: Vec<Arc<Handover>>,
+    /// Rules on their way from one feed to another, over as many reloads as that takes.
+    moving: Vec<Move>,
+}
+
+/// A rule on its way. The feed that it comes from may be none of the set any more.
+struct Move {
+    rule: String,
+    from: Arc<Handle>,
+    to: Arc<Handle>,
+    handover: Arc<Handover>,
 }
 
 /// The engine's end of a feed.
@@ -57,14 +65,9 @@ impl Feeds {
         self.all.len()
     }
 
-    /// Rules that have not arrived yet.
-    pub(super) fn moving(&self) -> Vec<Arc<Handover>> {
-        self.moving.iter().filter(|handover| !handover.has_left()).map(Arc::clone).collect()
-    }
-
     /// Closes all streams and waits for the tasks; one that does not end by the deadline is given up.
     pub(super) async fn stop(&mut self, deadline: Instant) {
-        self.moving.iter().for_each(|handover| handover.leave());
+        self.moving.iter().for_each(|moving| moving.handover.leave());
         for handle in self.all.values() {
             handle.closing.cancel();
         }
@@ -75,6 +78,28 @@ impl Feeds {
     fn completed(&self) -> BTreeSet<FeedKey> {
         let completed = self.all.iter().filter(|(_, handle)| handle.cell.is_completed());
         completed.map(|(key, _)| key.clone()).collect()
+    }
+}
+
+impl Move {
+    fn new(rule: &str, from: &Arc<Handle>, to: &Arc<Handle>) -> Self {
+        let handover = Handover::new(Arc::clone(&from.stir), Arc::clone(&to.stir));
+        if from.cell.is_completed() {
+            // There is nothing to come on it.
+            handover.leave();
+        }
+        Self { rule: rule.to_owned(), from: Arc::clone(from), to: Arc::clone(to), handover }
+    }
+
+    /// Goes on to where the rule is to be now. What it goes to has not handed over anything yet.
+    fn led_to(self, to: Option<&Arc<Handle>>) -> Option<Self> {
+        match to {
+            Some(to) if Arc::ptr_eq(to, &self.to) => Some(self),
+            // It stays where it was.
+            Some(to) if Arc::ptr_eq(to, &self.from) => None,
+            Some(to) => Some(Self::new(&self.rule, &self.from, to)),
+            None => None,
+        }
     }
 }
 
@@ -172,56 +197,73 @@ impl Engine {
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {
-        self.running.feeds.moving.retain(|handover| !handover.has_left());
-        let mut closed = BTreeMap::new();
-        for key in &plan.closed {
-            closed.extend(self.running.feeds.all.remove(key).map(|handle| (key.clone(), handle)));
-        }
         let feeds = feeds_of(view);
         let moved: BTreeMap<_, _> = plan.moved.iter().filter(|(rule, from)| is_same(view, rule, from)).collect();
         let joined = self.joined(plan, &feeds, &moved);
-        for key in &joined {
+        let mut closed = BTreeMap::new();
+        for key in plan.closed.iter().chain(&joined) {
             closed.extend(self.running.feeds.all.remove(key).map(|handle| (key.clone(), handle)));
         }
         for key in plan.opened.iter().chain(&joined) {
             self.open(key, feeds.get(key), plan);
         }
-        // A rule that moves is on both feeds until the new one has taken it over.
-        let mut leaving = BTreeMap::<FeedKey, Vec<Route>>::new();
-        let mut arriving = BTreeMap::<String, Arc<Handover>>::new();
         let before = |rule: &String| self.running.view.rules.get(rule).map(|rule| &rule.feed);
         let own = |key| feeds.get(key).into_iter().flatten().filter(move |rule| before(rule) == Some(key));
         let anew: Vec<_> = joined.iter().flat_map(|key| own(key).map(move |rule| (rule, key))).collect();
-        for (rule, from) in anew.into_iter().chain(moved) {
-            let to = view.rules.get(rule).and_then(|rule| self.running.feeds.all.get(&rule.feed));
-            let old = closed.get(from).or(self.running.feeds.all.get(from));
-            let (Some(to), Some(old), Some(queue)) = (to, old, self.running.queues.get(rule)) else { continue };
-            let handover = Handover::new(Arc::clone(&old.stir), Arc::clone(&to.stir));
-            if old.cell.is_completed() {
-                // There is nothing to come on it.
-                handover.leave();
-            }
-            self.running.feeds.moving.push(Arc::clone(&handover));
-            let moving = Moving::Leaving(Arc::clone(&handover));
-            leaving.entry(from.clone()).or_default().push(Route { queue: queue.clone(), moving });
-            arriving.insert(rule.clone(), handover);
-        }
-        for (key, handle) in &self.running.feeds.all {
+        // A rule that has not arrived goes on from where it is.
+        let mut under_way = std::mem::take(&mut self.running.feeds.moving);
+        under_way.retain(|of| !of.handover.has_left());
+        let all = &self.running.feeds.all;
+        let home = |rule: &String| view.rules.get(rule).and_then(|rule| all.get(&rule.feed));
+        let is_new = |rule: &String| !under_way.iter().any(|of| of.rule == *rule);
+        let begin = |(rule, from): (&String, &FeedKey)| {
+            let from = closed.get(from).or(all.get(from))?;
+            Some(Move::new(rule, from, home(rule)?))
+        };
+        let mut moving: Vec<_> =
+            anew.into_iter().chain(moved).filter(|(rule, _)| is_new(rule)).filter_map(begin).collect();
+        moving.extend(under_way.into_iter().filter_map(|of| {
+            let stays = before(&of.rule).is_some_and(|from| is_same(view, &of.rule, from));
+            let to = home(&of.rule).filter(|_| stays);
+            of.led_to(to)
+        }));
+        self.running.feeds.moving = moving;
+        self.route(&feeds, closed.into_values().collect());
+    }
+
+    /// Tells all feeds whom they feed, and those that feed nobody any more to end.
+    fn route(&mut self, feeds: &BTreeMap<FeedKey, BTreeSet<String>>, mut outside: Vec<Arc<Handle>>) {
+        let Feeds { all, moving, .. } = &self.running.feeds;
+        let outlives = |of: &&Move| !all.values().chain(&outside).any(|handle| Arc::ptr_eq(handle, &of.from));
+        outside.extend(moving.iter().filter(outlives).map(|of| Arc::clone(&of.from)).collect::<Vec<_>>());
+        // A rule that moves is on both feeds until the new one has taken it over.
+        let leaving = |handle: &Arc<Handle>| {
+            let own = moving.iter().filter(|of| Arc::ptr_eq(&of.from, handle));
+            let route = |of: &Move| {
+                let queue = self.running.queues.get(&of.rule)?.clone();
+                Some(Route { queue, moving: Moving::Leaving(Arc::clone(&of.handover)) })
+            };
+            own.filter_map(route).collect::<Vec<_>>()
+        };
+        for (key, handle) in all {
             let at_home = feeds.get(key).into_iter().flatten().filter_map(|rule| {
                 let queue = self.running.queues.get(rule)?.clone();
-                let moving = arriving.get(rule).map_or(Moving::No, |handover| Moving::Arriving(Arc::clone(handover)));
+                let arriving = moving.iter().find(|of| of.rule == *rule && Arc::ptr_eq(&of.to, handle));
+                let moving = arriving.map_or(Moving::No, |of| Moving::Arriving(Arc::clone(&of.handover)));
                 Some(Route { queue, moving })
             });
-            let routes: Arc<[Route]> = at_home.chain(leaving.remove(key).unwrap_or_default()).collect();
+            let routes: Arc<[Route]> = at_home.chain(leaving(handle)).collect();
             handle.cell.rename(self.feed_name(key, feeds.get(key)));
             handle.routes.send_replace(routes);
             // What the daemon refused is tried again: the operator may have mended it.
             handle.stir.notify_one();
         }
-        for (key, handle) in closed {
-            match leaving.remove(&key) {
-                Some(routes) => drop(handle.routes.send_replace(routes.into())),
-                None => handle.closing.cancel(),
+        for handle in outside {
+            let routes = leaving(&handle);
+            let is_left = routes.is_empty();
+            handle.routes.send_replace(routes.into());
+            if is_left {
+                handle.closing.cancel();
             }
         }
     }
@@ -264,7 +306,7 @@ impl Engine {
             herald: self.herald.clone(),
         };
         self.running.feeds.tasks.spawn(feed.run());
-        self.running.feeds.all.insert(key.clone(), Handle { cell, routes, stir, closing });
+        self.running.feeds.all.insert(key.clone(), Arc::new(Handle { cell, routes, stir, closing }));
     }
 
     /// What a new feed is to know of what came before it.

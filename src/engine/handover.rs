@@ -16,10 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::catch_up::Cursor;
 
@@ -35,7 +32,6 @@ const LAG: Duration = Duration::from_secs(5);
 /// A rule between two streams.
 pub(super) struct Handover {
     inner: Mutex<Inner>,
-    left: watch::Sender<bool>,
     /// Wakes the old feed's task.
     pub(super) from: Arc<Notify>,
     /// Wakes the new feed's task.
@@ -66,7 +62,7 @@ struct Inner {
 
 impl Handover {
     pub(super) fn new(from: Arc<Notify>, to: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), left: watch::Sender::new(false), from, to })
+        Arc::new(Self { inner: Mutex::default(), from, to })
     }
 
     /// The new stream is open: from here on it carries what happens.
@@ -90,27 +86,25 @@ impl Handover {
     }
 
     pub(super) fn has_left(&self) -> bool {
-        *self.left.borrow()
+        self.inner().left
     }
 
-    /// Waits until the old stream is done with the rule.
-    pub(super) async fn done(&self) {
-        // The sender lives as long as this value.
-        drop(self.left.subscribe().wait_for(|left| *left).await);
-    }
-
-    /// How many of these notifications of the old stream are to be handed over, and whether it is done then.
+    /// How many of these notifications of the old stream are to be handed over now, and whether it is done then. Where it
+    /// meets what the new stream has brought it is done at once, and the new one hands over what was before that.
     pub(super) fn leaving(&self, batch: &[Bytes]) -> (usize, bool) {
         let mut inner = self.inner();
         if inner.left {
             return (0, false);
         }
-        for (at, notification) in batch.iter().enumerate() {
-            let hash = hash(notification);
-            if inner.brought.contains_key(&hash) {
-                return (at, true);
-            }
-            *inner.handed.entry(hash).or_default() += 1;
+        let met = batch.iter().position(|notification| inner.brought.contains_key(&hash(notification)));
+        if let Some(at) = met {
+            inner.waiting.splice(0..0, batch[..at].iter().cloned());
+            drop(inner);
+            self.leave();
+            return (0, true);
+        }
+        for notification in batch {
+            *inner.handed.entry(hash(notification)).or_default() += 1;
         }
         (batch.len(), inner.met)
     }
@@ -126,7 +120,6 @@ impl Handover {
         if !mem::replace(&mut inner.left, true) {
             inner.rest = rest;
             drop(inner);
-            self.left.send_replace(true);
             self.to.notify_one();
             self.from.notify_one();
         }

@@ -58,7 +58,8 @@ impl Record {
                 turned.push(entry.number);
             }
         }
-        let wrong = |is: fn(usize) -> bool| -> Vec<_> { (0..times.len()).filter(|number| is(times[*number])).collect() };
+        let wrong =
+            |is: fn(usize) -> bool| -> Vec<_> { (0..times.len()).filter(|number| is(times[*number])).collect() };
         let (lost, doubled) = (wrong(|times| times == 0), wrong(|times| times > 1));
         let turned_at = turned.first().map(|number| usize::try_from(*number).unwrap());
         let first = lost.first().or(doubled.first()).copied().or(turned_at);

@@ -58,8 +58,11 @@ impl Site {
         );
         for other in 1..OTHERS {
             let (kind, script) = (KINDS[other % KINDS.len()], other % SCRIPTS);
-            write!(rules, "  - name: other-{other}\n    handler: scripts/other-{script}.lua\n    subscription: {kind}\n")
-                .unwrap();
+            write!(
+                rules,
+                "  - name: other-{other}\n    handler: scripts/other-{script}.lua\n    subscription: {kind}\n"
+            )
+            .unwrap();
         }
         rules
     }

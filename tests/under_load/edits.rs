@@ -130,12 +130,7 @@ pub(crate) const MISTAKES: [Mistake; 14] = [
         text: |_| site::script(BAD).replace("started = value.started", "error('no')"),
     },
     Mistake { name: "a module without its end", file: MODULE, told_at: MODULE, text: |_| half(&site::module(BAD)) },
-    Mistake {
-        name: "a module that fails to load",
-        file: MODULE,
-        told_at: MODULE,
-        text: |_| format!("error('{BAD}')"),
-    },
+    Mistake { name: "a module that fails to load", file: MODULE, told_at: MODULE, text: |_| format!("error('{BAD}')") },
 ];
 
 fn half(text: &str) -> String {

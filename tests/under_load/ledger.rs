@@ -59,7 +59,8 @@ pub(crate) fn assert_guests(entries: &[Entry]) -> usize {
         let numbers: BTreeSet<_> = entries.iter().map(|entry| entry.number).collect();
         assert_eq!(numbers.len(), entries.len(), "{life:?} has handled something twice");
         let (first, last) = (numbers.first().unwrap(), numbers.last().unwrap());
-        let missing = (*first..=*last).step_by(usize::try_from(STRIDE).unwrap()).find(|number| !numbers.contains(number));
+        let missing =
+            (*first..=*last).step_by(usize::try_from(STRIDE).unwrap()).find(|number| !numbers.contains(number));
         assert_eq!(missing, None, "{life:?} was there from {first} to {last}");
     }
     lives.len()

@@ -138,7 +138,12 @@ rules:
         let (subscription, parameters, line, text) = if *renamed {
             ("group_name_updated", format!("previous_name_search: '{pattern}'"), "group.id", "previous_name")
         } else {
-            ("message_received", format!("filter: {{ body_search: '{pattern}' }}"), "message.discussion_id", "message.body")
+            (
+                "message_received",
+                format!("filter: {{ body_search: '{pattern}' }}"),
+                "message.discussion_id",
+                "message.body",
+            )
         };
         format!(
             "rules:

@@ -7,7 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use olvid_rules::{
-    schema::{Catalog, Kind, Message, encode::{put_bytes, put_number}},
+    schema::{
+        Catalog, Kind, Message,
+        encode::{put_bytes, put_number},
+    },
     simulator::Simulator,
 };
 
