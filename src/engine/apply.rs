@@ -21,10 +21,11 @@ use super::{
     board::{FeedLine, RuleLine, ScriptLine, Shown},
     catch_up::{CatchUp, now},
     cell::Cell,
-    feed::{Feed, Moving, Route},
+    feed::Feed,
     handover::Handover,
     plan::{FeedKey, Plan, View},
     prepare::{Next, feeds_of},
+    route::Route,
 };
 use crate::{
     lua::RuleQueue,
@@ -207,52 +208,68 @@ impl Engine {
         for key in plan.opened.iter().chain(&joined) {
             self.open(key, feeds.get(key), plan);
         }
-        let before = |rule: &String| self.running.view.rules.get(rule).map(|rule| &rule.feed);
-        let own = |key| feeds.get(key).into_iter().flatten().filter(move |rule| before(rule) == Some(key));
-        let anew: Vec<_> = joined.iter().flat_map(|key| own(key).map(move |rule| (rule, key))).collect();
-        // A rule that has not arrived goes on from where it is.
-        let mut under_way = std::mem::take(&mut self.running.feeds.moving);
-        under_way.retain(|of| !of.handover.has_left());
+        self.running.feeds.moving = self.moves(view, &feeds, &moved, &joined, &closed);
+        self.route(&feeds, closed.into_values().collect());
+    }
+
+    /// The rules that are on their way now: those that were are led to where they are to be, and others set out.
+    fn moves(
+        &mut self,
+        view: &View,
+        feeds: &BTreeMap<FeedKey, BTreeSet<String>>,
+        moved: &BTreeMap<&String, &FeedKey>,
+        joined: &[FeedKey],
+        closed: &BTreeMap<FeedKey, Arc<Handle>>,
+    ) -> Vec<Move> {
+        let (past, under_way): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.running.feeds.moving).into_iter().partition(|of| of.handover.has_left());
         let all = &self.running.feeds.all;
+        let before = |rule: &String| self.running.view.rules.get(rule).map(|rule| &rule.feed);
         let home = |rule: &String| view.rules.get(rule).and_then(|rule| all.get(&rule.feed));
-        let is_new = |rule: &String| !under_way.iter().any(|of| of.rule == *rule);
-        let begin = |(rule, from): (&String, &FeedKey)| {
-            let from = closed.get(from).or(all.get(from))?;
-            Some(Move::new(rule, from, home(rule)?))
+        let own = |key| feeds.get(key).into_iter().flatten().filter(move |rule| before(rule) == Some(key));
+        let anew = joined.iter().flat_map(|key| own(key).map(move |rule| (rule, key)));
+        let moved = moved.iter().map(|(rule, from)| (*rule, *from));
+        let set_out = |(rule, from): (&String, &FeedKey)| {
+            let is_new = !under_way.iter().any(|of| of.rule == *rule);
+            is_new.then(|| Some(Move::new(rule, closed.get(from).or(all.get(from))?, home(rule)?))).flatten()
         };
-        let mut moving: Vec<_> =
-            anew.into_iter().chain(moved).filter(|(rule, _)| is_new(rule)).filter_map(begin).collect();
-        moving.extend(under_way.into_iter().filter_map(|of| {
+        let mut moves: Vec<_> = anew.chain(moved).filter_map(set_out).collect();
+        moves.extend(under_way.into_iter().filter_map(|of| {
             let stays = before(&of.rule).is_some_and(|from| is_same(view, &of.rule, from));
             let to = home(&of.rule).filter(|_| stays);
             of.led_to(to)
         }));
-        self.running.feeds.moving = moving;
-        self.route(&feeds, closed.into_values().collect());
+        // What was handed over is remembered where the rule is, and where it now leaves.
+        let matters = |of: &Move| {
+            let is_home = home(&of.rule).is_some_and(|home| Arc::ptr_eq(home, &of.to));
+            is_home || moves.iter().any(|next| next.rule == of.rule && Arc::ptr_eq(&next.from, &of.to))
+        };
+        let past: Vec<_> = past.into_iter().filter(|of| !of.handover.is_over() && matters(of)).collect();
+        moves.extend(past);
+        moves
     }
 
     /// Tells all feeds whom they feed, and those that feed nobody any more to end.
     fn route(&mut self, feeds: &BTreeMap<FeedKey, BTreeSet<String>>, mut outside: Vec<Arc<Handle>>) {
         let Feeds { all, moving, .. } = &self.running.feeds;
-        let outlives = |of: &&Move| !all.values().chain(&outside).any(|handle| Arc::ptr_eq(handle, &of.from));
-        outside.extend(moving.iter().filter(outlives).map(|of| Arc::clone(&of.from)).collect::<Vec<_>>());
+        let leaving: Vec<_> = moving.iter().filter(|of| !of.handover.has_left()).collect();
+        let outlives = |of: &&&Move| !all.values().chain(&outside).any(|handle| Arc::ptr_eq(handle, &of.from));
+        let outlived: Vec<_> = leaving.iter().filter(outlives).map(|of| Arc::clone(&of.from)).collect();
+        outside.extend(outlived);
+        let route = |rule: &String, handle: &Arc<Handle>, leaving: Option<&Arc<Handover>>| {
+            let queue = self.running.queues.get(rule)?.clone();
+            let arriving = moving.iter().find(|of| of.rule == *rule && Arc::ptr_eq(&of.to, handle));
+            let arriving = arriving.map(|of| Arc::clone(&of.handover));
+            Some(Route { queue, arriving, leaving: leaving.cloned() })
+        };
         // A rule that moves is on both feeds until the new one has taken it over.
-        let leaving = |handle: &Arc<Handle>| {
-            let own = moving.iter().filter(|of| Arc::ptr_eq(&of.from, handle));
-            let route = |of: &Move| {
-                let queue = self.running.queues.get(&of.rule)?.clone();
-                Some(Route { queue, moving: Moving::Leaving(Arc::clone(&of.handover)) })
-            };
-            own.filter_map(route).collect::<Vec<_>>()
+        let leaving = |handle: &Arc<Handle>| -> Vec<Route> {
+            let own = leaving.iter().filter(|of| Arc::ptr_eq(&of.from, handle));
+            own.filter_map(|of| route(&of.rule, handle, Some(&of.handover))).collect()
         };
         for (key, handle) in all {
-            let at_home = feeds.get(key).into_iter().flatten().filter_map(|rule| {
-                let queue = self.running.queues.get(rule)?.clone();
-                let arriving = moving.iter().find(|of| of.rule == *rule && Arc::ptr_eq(&of.to, handle));
-                let moving = arriving.map_or(Moving::No, |of| Moving::Arriving(Arc::clone(&of.handover)));
-                Some(Route { queue, moving })
-            });
-            let routes: Arc<[Route]> = at_home.chain(leaving(handle)).collect();
+            let own = feeds.get(key).into_iter().flatten();
+            let routes = own.filter_map(|rule| route(rule, handle, None)).chain(leaving(handle)).collect();
             handle.cell.rename(self.feed_name(key, feeds.get(key)));
             handle.routes.send_replace(routes);
             // What the daemon refused is tried again: the operator may have mended it.

@@ -22,14 +22,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    catch_up::{CatchUp, Cursor, now},
+    catch_up::{CatchUp, now},
     cell::Cell,
-    handover::{DRY, Handover},
+    handover::DRY,
     herald::{Change, Herald},
+    route::Route,
 };
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages, pauses},
-    lua::{Counters, RuleQueue},
+    lua::Counters,
     schema::{Subscription, encode},
 };
 
@@ -50,30 +51,6 @@ const REFUSED_PAUSE: Duration = Duration::from_mins(5);
 const UNAUTHORISED_PAUSE: Duration = Duration::from_secs(30);
 const SLOWER_PAUSE: Duration = Duration::from_secs(5);
 const LATER_PAUSE: Duration = Duration::from_mins(1);
-
-/// A rule that a feed hands notifications to.
-#[derive(Clone)]
-pub(super) struct Route {
-    pub(super) queue: RuleQueue,
-    pub(super) moving: Moving,
-}
-
-/// Whether a rule is on its way from one feed to another.
-#[derive(Clone)]
-pub(super) enum Moving {
-    /// It is at home here.
-    No,
-    /// It goes on with another feed once that stands.
-    Leaving(Arc<Handover>),
-    /// It comes from another feed.
-    Arriving(Arc<Handover>),
-}
-
-impl Route {
-    fn take_rest(&self) -> Option<Cursor> {
-        if let Moving::Arriving(handover) = &self.moving { handover.take_rest() } else { None }
-    }
-}
 
 /// What a feed's task is made of.
 pub(super) struct Feed {
@@ -147,21 +124,17 @@ impl Feed {
             }
         }
         // Whoever still waits for this stream to let a rule go, or to take one over, need not.
-        self.leave_all();
-        for route in &*self.current() {
-            if let Moving::Arriving(handover) = &route.moving {
-                handover.leave();
-            }
-        }
+        self.let_go().await;
+        self.current().iter().for_each(|route| route.lost(true));
         self.hand_over(&[], false).await;
     }
 
-    /// Lets all rules go that leave: there is nothing to come on this stream. What it still had is the new ones' to list.
-    fn leave_all(&self) {
+    /// Hands over what waited for rules that have arrived, and lets all rules go that leave: there is nothing to come on
+    /// this stream. What it still had is the new ones' to list.
+    async fn let_go(&self) {
+        self.hand_over(&[], false).await;
         for route in &*self.current() {
-            if let Moving::Leaving(handover) = &route.moving {
-                handover.leave_behind(self.catch_up.as_ref().and_then(CatchUp::cursor));
-            }
+            route.leave_behind(self.catch_up.as_ref().and_then(CatchUp::cursor));
         }
     }
 
@@ -169,11 +142,10 @@ impl Feed {
     async fn pause(&mut self, error: &CallError, retry_at: Instant) -> bool {
         let (unreachable, unauthorised) = (error.retry_at.is_some(), error.disposition == Disposition::Unauthorised);
         loop {
-            self.leave_all();
+            self.let_go().await;
             if self.is_left() {
                 return false;
             }
-            self.hand_over(&[], false).await;
             select! {
                 () = self.closing.cancelled() => return false,
                 () = sleep_until(retry_at) => return true,
@@ -234,11 +206,7 @@ impl Feed {
             return None;
         }
         self.cell.opened(&self.herald).await;
-        for route in &*self.current() {
-            if let Moving::Arriving(handover) = &route.moving {
-                handover.opened();
-            }
-        }
+        self.current().iter().for_each(Route::opened);
         self.take_rest();
         self.recover(away).await
     }
@@ -262,11 +230,7 @@ impl Feed {
             caught_up = self.catch_up() => caught_up,
         };
         if !matches!(caught_up, Err((_, false))) {
-            for route in &*self.current() {
-                if let Moving::Arriving(handover) = &route.moving {
-                    handover.rested();
-                }
-            }
+            self.current().iter().for_each(Route::rested);
         }
         let change = match (caught_up, away.take()) {
             (Ok(Some(0)), _) | (Ok(None), None) => return None,
@@ -358,8 +322,7 @@ impl Feed {
 
     async fn wake(&mut self, messages: &mut Messages) -> Wake {
         let routes = self.current();
-        let leaving = routes.iter().any(|route| matches!(&route.moving, Moving::Leaving(to) if to.is_open()));
-        let full = routes.iter().any(|route| matches!(&route.moving, Moving::Arriving(from) if from.is_full()));
+        let (leaving, full) = (routes.iter().any(Route::is_awaited), routes.iter().any(Route::is_full));
         select! {
             () = self.closing.cancelled() => Wake::Closing,
             () = self.stir.notified() => Wake::Stirred,
@@ -371,30 +334,18 @@ impl Feed {
 
     /// Lets the rules go whose new streams stand: there is nothing on this one.
     fn leave_dry(&self) {
-        for route in &*self.current() {
-            if let Moving::Leaving(handover) = &route.moving
-                && handover.is_open()
-            {
-                handover.leave();
-            }
-        }
+        self.current().iter().filter(|route| route.is_awaited()).for_each(|route| route.leave_behind(None));
     }
 
     /// Whether no rule is left to be fed.
     fn is_left(&self) -> bool {
-        self.current().iter().all(|route| matches!(&route.moving, Moving::Leaving(handover) if handover.has_left()))
+        self.current().iter().all(Route::has_left)
     }
 
     fn lost(&self, error: &CallError) {
-        for route in &*self.current() {
-            if let Moving::Arriving(handover) = &route.moving {
-                match error.disposition {
-                    // It is not going to stand: the old stream is no longer asked for either.
-                    Disposition::Permanent | Disposition::Unauthorised => handover.leave(),
-                    _ => handover.lost(),
-                }
-            }
-        }
+        // What is not going to stand has the old stream no longer asked for either.
+        let for_good = matches!(error.disposition, Disposition::Permanent | Disposition::Unauthorised);
+        self.current().iter().for_each(|route| route.lost(for_good));
     }
 
     fn current(&self) -> Arc<[Route]> {
@@ -435,21 +386,7 @@ impl Feed {
     /// Hands notifications to the rules, and to those that have just arrived what waited for them.
     async fn hand_over(&self, batch: &[Bytes], caught_up: bool) {
         for route in &*self.current() {
-            match &route.moving {
-                Moving::No => drop(route.queue.push(batch, caught_up).await),
-                Moving::Leaving(handover) => {
-                    let (some, done) = handover.leaving(batch);
-                    route.queue.push(&batch[..some], caught_up).await;
-                    if done {
-                        handover.leave();
-                    }
-                }
-                Moving::Arriving(handover) => {
-                    if let Some(all) = handover.arriving(batch) {
-                        route.queue.push(&all, caught_up).await;
-                    }
-                }
-            }
+            route.hand_over(batch, caught_up).await;
         }
     }
 }

@@ -89,6 +89,13 @@ impl Handover {
         self.inner().left
     }
 
+    /// Whether the new stream has taken over all there was, so that nothing of it is to be remembered.
+    pub(super) fn is_over(&self) -> bool {
+        let inner = self.inner();
+        let Inner { left, waiting, handed, rest, resting, .. } = &*inner;
+        *left && waiting.is_empty() && handed.is_empty() && rest.is_none() && !resting
+    }
+
     /// How many of these notifications of the old stream are to be handed over now, and whether it is done then. Where it
     /// meets what the new stream has brought it is done at once, and the new one hands over what was before that.
     pub(super) fn leaving(&self, batch: &[Bytes]) -> (usize, bool) {
