@@ -29,6 +29,7 @@ mod handover;
 mod herald;
 pub mod plan;
 mod prepare;
+mod route;
 pub mod watch;
 
 pub use board::{Board, outcome};

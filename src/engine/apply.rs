@@ -21,10 +21,11 @@ use super::{
     board::{FeedLine, RuleLine, ScriptLine, Shown},
     catch_up::{CatchUp, now},
     cell::Cell,
-    feed::{Feed, Moving, Route},
+    feed::Feed,
     handover::Handover,
     plan::{FeedKey, Plan, View},
     prepare::{Next, feeds_of},
+    route::Route,
 };
 use crate::{
     lua::RuleQueue,
@@ -38,10 +39,18 @@ const RETIRING: Duration = Duration::from_mins(2);
 /// The running feeds.
 #[derive(Default)]
 pub(super) struct Feeds {
-    all: BTreeMap<FeedKey, Handle>,
+    all: BTreeMap<FeedKey, Arc<Handle>>,
     tasks: JoinSet<()>,
-    /// Rules on their way from one feed to another.
-    moving: Vec<Arc<Handover>>,
+    /// Rules on their way from one feed to another, over as many reloads as that takes.
+    moving: Vec<Move>,
+}
+
+/// A rule on its way. The feed that it comes from may be none of the set any more.
+struct Move {
+    rule: String,
+    from: Arc<Handle>,
+    to: Arc<Handle>,
+    handover: Arc<Handover>,
 }
 
 /// The engine's end of a feed.
@@ -57,14 +66,9 @@ impl Feeds {
         self.all.len()
     }
 
-    /// Rules that have not arrived yet.
-    pub(super) fn moving(&self) -> Vec<Arc<Handover>> {
-        self.moving.iter().filter(|handover| !handover.has_left()).map(Arc::clone).collect()
-    }
-
     /// Closes all streams and waits for the tasks; one that does not end by the deadline is given up.
     pub(super) async fn stop(&mut self, deadline: Instant) {
-        self.moving.iter().for_each(|handover| handover.leave());
+        self.moving.iter().for_each(|moving| moving.handover.leave());
         for handle in self.all.values() {
             handle.closing.cancel();
         }
@@ -75,6 +79,28 @@ impl Feeds {
     fn completed(&self) -> BTreeSet<FeedKey> {
         let completed = self.all.iter().filter(|(_, handle)| handle.cell.is_completed());
         completed.map(|(key, _)| key.clone()).collect()
+    }
+}
+
+impl Move {
+    fn new(rule: &str, from: &Arc<Handle>, to: &Arc<Handle>) -> Self {
+        let handover = Handover::new(Arc::clone(&from.stir), Arc::clone(&to.stir));
+        if from.cell.is_completed() {
+            // There is nothing to come on it.
+            handover.leave();
+        }
+        Self { rule: rule.to_owned(), from: Arc::clone(from), to: Arc::clone(to), handover }
+    }
+
+    /// Goes on to where the rule is to be now. What it goes to has not handed over anything yet.
+    fn led_to(self, to: Option<&Arc<Handle>>) -> Option<Self> {
+        match to {
+            Some(to) if Arc::ptr_eq(to, &self.to) => Some(self),
+            // It stays where it was.
+            Some(to) if Arc::ptr_eq(to, &self.from) => None,
+            Some(to) => Some(Self::new(&self.rule, &self.from, to)),
+            None => None,
+        }
     }
 }
 
@@ -172,54 +198,108 @@ impl Engine {
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {
-        self.running.feeds.moving.retain(|handover| !handover.has_left());
+        let feeds = feeds_of(view);
+        let moved: BTreeMap<_, _> = plan.moved.iter().filter(|(rule, from)| is_same(view, rule, from)).collect();
+        let joined = self.joined(plan, &feeds, &moved);
         let mut closed = BTreeMap::new();
-        for key in &plan.closed {
+        for key in plan.closed.iter().chain(&joined) {
             closed.extend(self.running.feeds.all.remove(key).map(|handle| (key.clone(), handle)));
         }
-        let feeds = feeds_of(view);
-        for key in &plan.opened {
+        for key in plan.opened.iter().chain(&joined) {
             self.open(key, feeds.get(key), plan);
         }
+        self.running.feeds.moving = self.moves(view, &feeds, &moved, &joined, &closed);
+        self.route(&feeds, closed.into_values().collect());
+    }
+
+    /// The rules that are on their way now: those that were are led to where they are to be, and others set out.
+    fn moves(
+        &mut self,
+        view: &View,
+        feeds: &BTreeMap<FeedKey, BTreeSet<String>>,
+        moved: &BTreeMap<&String, &FeedKey>,
+        joined: &[FeedKey],
+        closed: &BTreeMap<FeedKey, Arc<Handle>>,
+    ) -> Vec<Move> {
+        let (past, under_way): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.running.feeds.moving).into_iter().partition(|of| of.handover.has_left());
+        let all = &self.running.feeds.all;
+        let before = |rule: &String| self.running.view.rules.get(rule).map(|rule| &rule.feed);
+        let home = |rule: &String| view.rules.get(rule).and_then(|rule| all.get(&rule.feed));
+        let own = |key| feeds.get(key).into_iter().flatten().filter(move |rule| before(rule) == Some(key));
+        let anew = joined.iter().flat_map(|key| own(key).map(move |rule| (rule, key)));
+        let moved = moved.iter().map(|(rule, from)| (*rule, *from));
+        let set_out = |(rule, from): (&String, &FeedKey)| {
+            let is_new = !under_way.iter().any(|of| of.rule == *rule);
+            is_new.then(|| Some(Move::new(rule, closed.get(from).or(all.get(from))?, home(rule)?))).flatten()
+        };
+        let mut moves: Vec<_> = anew.chain(moved).filter_map(set_out).collect();
+        moves.extend(under_way.into_iter().filter_map(|of| {
+            let stays = before(&of.rule).is_some_and(|from| is_same(view, &of.rule, from));
+            let to = home(&of.rule).filter(|_| stays);
+            of.led_to(to)
+        }));
+        // What was handed over is remembered where the rule is, and where it now leaves.
+        let matters = |of: &Move| {
+            let is_home = home(&of.rule).is_some_and(|home| Arc::ptr_eq(home, &of.to));
+            is_home || moves.iter().any(|next| next.rule == of.rule && Arc::ptr_eq(&next.from, &of.to))
+        };
+        let past: Vec<_> = past.into_iter().filter(|of| !of.handover.is_over() && matters(of)).collect();
+        moves.extend(past);
+        moves
+    }
+
+    /// Tells all feeds whom they feed, and those that feed nobody any more to end.
+    fn route(&mut self, feeds: &BTreeMap<FeedKey, BTreeSet<String>>, mut outside: Vec<Arc<Handle>>) {
+        let Feeds { all, moving, .. } = &self.running.feeds;
+        let leaving: Vec<_> = moving.iter().filter(|of| !of.handover.has_left()).collect();
+        let outlives = |of: &&&Move| !all.values().chain(&outside).any(|handle| Arc::ptr_eq(handle, &of.from));
+        let outlived: Vec<_> = leaving.iter().filter(outlives).map(|of| Arc::clone(&of.from)).collect();
+        outside.extend(outlived);
+        let route = |rule: &String, handle: &Arc<Handle>, leaving: Option<&Arc<Handover>>| {
+            let queue = self.running.queues.get(rule)?.clone();
+            let arriving = moving.iter().find(|of| of.rule == *rule && Arc::ptr_eq(&of.to, handle));
+            let arriving = arriving.map(|of| Arc::clone(&of.handover));
+            Some(Route { queue, arriving, leaving: leaving.cloned() })
+        };
         // A rule that moves is on both feeds until the new one has taken it over.
-        let mut leaving = BTreeMap::<FeedKey, Vec<Route>>::new();
-        let mut arriving = BTreeMap::<String, Arc<Handover>>::new();
-        for (rule, from) in plan.moved.iter().filter(|(rule, from)| is_same(view, rule, from)) {
-            let to = view.rules.get(rule).and_then(|rule| self.running.feeds.all.get(&rule.feed));
-            let old = closed.get(from).or(self.running.feeds.all.get(from));
-            let (Some(to), Some(old), Some(queue)) = (to, old, self.running.queues.get(rule)) else { continue };
-            let handover = Handover::new(Arc::clone(&old.stir), Arc::clone(&to.stir));
-            if !old.cell.is_open() {
-                // There is nothing to come on it.
-                handover.leave();
-            } else if to.cell.is_open() {
-                handover.opened();
-            }
-            self.running.feeds.moving.push(Arc::clone(&handover));
-            let moving = Moving::Leaving(Arc::clone(&handover));
-            leaving.entry(from.clone()).or_default().push(Route { queue: queue.clone(), moving });
-            arriving.insert(rule.clone(), handover);
-        }
-        for (key, handle) in &self.running.feeds.all {
-            let at_home = feeds.get(key).into_iter().flatten().filter_map(|rule| {
-                let queue = self.running.queues.get(rule)?.clone();
-                let moving = arriving.get(rule).map_or(Moving::No, |handover| Moving::Arriving(Arc::clone(handover)));
-                Some(Route { queue, moving })
-            });
-            let routes: Arc<[Route]> = at_home.chain(leaving.remove(key).unwrap_or_default()).collect();
+        let leaving = |handle: &Arc<Handle>| -> Vec<Route> {
+            let own = leaving.iter().filter(|of| Arc::ptr_eq(&of.from, handle));
+            own.filter_map(|of| route(&of.rule, handle, Some(&of.handover))).collect()
+        };
+        for (key, handle) in all {
+            let own = feeds.get(key).into_iter().flatten();
+            let routes = own.filter_map(|rule| route(rule, handle, None)).chain(leaving(handle)).collect();
             handle.cell.rename(self.feed_name(key, feeds.get(key)));
             handle.routes.send_replace(routes);
             // What the daemon refused is tried again: the operator may have mended it.
-            if plan.held.contains(key) {
+            if handle.cell.has_failed() {
                 handle.stir.notify_one();
             }
         }
-        for (key, handle) in closed {
-            match leaving.remove(&key) {
-                Some(routes) => drop(handle.routes.send_replace(routes.into())),
-                None => handle.closing.cancel(),
+        for handle in outside {
+            let routes = leaving(&handle);
+            let is_left = routes.is_empty();
+            handle.routes.send_replace(routes.into());
+            if is_left {
+                handle.closing.cancel();
             }
         }
+    }
+
+    /// Streams that are open and get rules of other ones. How far each has come is not comparable, so they are opened anew:
+    /// what a stream brings from its beginning on is.
+    fn joined(
+        &self,
+        plan: &Plan,
+        feeds: &BTreeMap<FeedKey, BTreeSet<String>>,
+        moved: &BTreeMap<&String, &FeedKey>,
+    ) -> Vec<FeedKey> {
+        let is_joined = |key: &&FeedKey| {
+            let open = self.running.feeds.all.get(key).is_some_and(|handle| handle.cell.is_open());
+            open && feeds.get(key).is_some_and(|rules| rules.iter().any(|rule| moved.contains_key(rule)))
+        };
+        plan.held.iter().filter(is_joined).cloned().collect()
     }
 
     fn open(&mut self, key: &FeedKey, rules: Option<&BTreeSet<String>>, plan: &Plan) {
@@ -245,7 +325,7 @@ impl Engine {
             herald: self.herald.clone(),
         };
         self.running.feeds.tasks.spawn(feed.run());
-        self.running.feeds.all.insert(key.clone(), Handle { cell, routes, stir, closing });
+        self.running.feeds.all.insert(key.clone(), Arc::new(Handle { cell, routes, stir, closing }));
     }
 
     /// What a new feed is to know of what came before it.

@@ -78,6 +78,16 @@ impl CatchUp {
         self.seen().resume(cursor, now);
     }
 
+    /// Where it stands; none while that cannot be said.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        self.seen().cursor()
+    }
+
+    /// Goes on, beside its own, with what another feed still had.
+    pub(super) fn take_over(&mut self, cursor: Cursor, now: u64) {
+        self.seen().take_over(cursor, now);
+    }
+
     /// To be called each time the stream stands, before it is read; returns whether to list what was missed.
     pub(super) fn opened(&mut self, now: u64) -> bool {
         self.seen().opened(now)

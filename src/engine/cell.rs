@@ -90,6 +90,11 @@ impl Cell {
         if let State::Open { since } = *lock(&self.state) { Some(since) } else { None }
     }
 
+    /// Whether it is not open for a cause.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(*lock(&self.state), State::Opening { cause: Some(_), .. } | State::Refused { .. })
+    }
+
     pub(super) fn is_completed(&self) -> bool {
         matches!(*lock(&self.state), State::Completed { .. })
     }

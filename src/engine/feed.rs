@@ -25,12 +25,12 @@ mod pace;
 use super::{
     catch_up::{CatchUp, now},
     cell::Cell,
-    handover::Handover,
     herald::{Change, Herald},
+    route::Route,
 };
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages, pauses},
-    lua::{Counters, RuleQueue},
+    lua::Counters,
     schema::{Subscription, encode},
 };
 use pace::{is_slow, retry_at};
@@ -46,31 +46,6 @@ const ASSUMED_OPEN: Duration = Duration::from_secs(2);
 
 /// What a half-dead connection takes at most to be noticed: for so long before a loss nothing is known.
 const UNNOTICED: SignedDuration = SignedDuration::from_secs(20);
-
-/// A rule that a feed hands notifications to.
-#[derive(Clone)]
-pub(super) struct Route {
-    pub(super) queue: RuleQueue,
-    pub(super) moving: Moving,
-}
-
-/// Whether a rule is on its way from one feed to another.
-#[derive(Clone)]
-pub(super) enum Moving {
-    /// It is at home here.
-    No,
-    /// It goes on with another feed once that stands.
-    Leaving(Arc<Handover>),
-    /// It comes from another feed.
-    Arriving(Arc<Handover>),
-}
-
-impl Moving {
-    /// How long nothing must come on the stream that the rule leaves until it may go.
-    fn patience(&self) -> Option<Duration> {
-        if let Self::Leaving(handover) = self { handover.patience() } else { None }
-    }
-}
 
 /// What a feed's task is made of.
 pub(super) struct Feed {
@@ -155,10 +130,17 @@ impl Feed {
             }
         }
         // Whoever still waits for this stream to let a rule go, or to take one over, need not.
+        self.let_go().await;
+        self.current().iter().for_each(|route| route.lost(true));
+        self.hand_over(&[], false).await;
+    }
+
+    /// Hands over what waited for rules that have arrived, and lets all rules go that leave: there is nothing to come on
+    /// this stream. What it still had is the new ones' to list.
+    async fn let_go(&self) {
+        self.hand_over(&[], false).await;
         for route in &*self.current() {
-            if let Moving::Leaving(handover) | Moving::Arriving(handover) = &route.moving {
-                handover.leave();
-            }
+            route.leave_behind(self.catch_up.as_ref().and_then(CatchUp::cursor));
         }
     }
 
@@ -166,12 +148,7 @@ impl Feed {
     async fn pause(&mut self, error: &CallError, retry_at: Instant) -> bool {
         let (unreachable, unauthorised) = (error.retry_at.is_some(), error.disposition == Disposition::Unauthorised);
         loop {
-            // There is nothing to come on a stream that is not open.
-            for route in &*self.current() {
-                if let Moving::Leaving(handover) = &route.moving {
-                    handover.leave();
-                }
-            }
+            self.let_go().await;
             if self.is_left() {
                 return false;
             }
@@ -235,12 +212,29 @@ impl Feed {
             return None;
         }
         self.cell.opened(&self.herald).await;
-        for route in &*self.current() {
-            if let Moving::Arriving(handover) = &route.moving {
-                handover.opened();
+        self.current().iter().for_each(Route::opened);
+        self.take_rest();
+        self.recover(away).await
+    }
+
+    /// Takes over what streams still had whose rules came here; returns whether there is any.
+    fn take_rest(&mut self) -> bool {
+        let rests: Vec<_> = self.current().iter().filter_map(Route::take_rest).collect();
+        if let Some(catch_up) = &mut self.catch_up {
+            for rest in &rests {
+                catch_up.take_over(rest.clone(), now());
             }
         }
-        let change = match (self.catch_up().await, away.take()) {
+        !rests.is_empty()
+    }
+
+    /// Hands over what was missed, and tells it. An end, where the host is stopping meanwhile or the daemon went away.
+    async fn recover(&mut self, away: &mut Option<Timestamp>) -> Option<End> {
+        let caught_up = self.catch_up().await;
+        if !matches!(caught_up, Err(Cut::Closing | Cut::Failed { without: false, .. })) {
+            self.current().iter().for_each(Route::rested);
+        }
+        let change = match (caught_up, away.take()) {
             (Ok(Some(0)), _) | (Ok(None), None) => return None,
             (Ok(Some(notifications)), _) => Change::CaughtUp { notifications },
             (Ok(None), Some(from)) => Change::Gap { from, to: Timestamp::now(), cause: None },
@@ -304,6 +298,11 @@ impl Feed {
             match wake {
                 Wake::Closing => return End::Closed,
                 Wake::Stirred => {
+                    if self.take_rest()
+                        && let Some(end) = self.recover(&mut None).await
+                    {
+                        return end;
+                    }
                     self.hand_over(&[], false).await;
                     if self.is_left() {
                         return End::Closed;
@@ -333,8 +332,8 @@ impl Feed {
 
     async fn wake(&mut self, messages: &mut Messages) -> Wake {
         let routes = self.current();
-        let patience = routes.iter().filter_map(|route| route.moving.patience()).min();
-        let full = routes.iter().any(|route| matches!(&route.moving, Moving::Arriving(from) if from.is_full()));
+        let patience = routes.iter().filter_map(Route::patience).min();
+        let full = routes.iter().any(Route::is_full);
         select! {
             // What is there comes before the end of all patience.
             biased;
@@ -348,30 +347,20 @@ impl Feed {
 
     /// Lets the rules go whose new streams stand: there was nothing on this one for so long.
     fn leave_dry(&self, waited: Option<Duration>) {
-        for route in &*self.current() {
-            if let Moving::Leaving(handover) = &route.moving
-                && route.moving.patience().is_some_and(|patience| Some(patience) <= waited)
-            {
-                handover.leave();
-            }
-        }
+        let routes = self.current();
+        let done = routes.iter().filter(|route| route.patience().is_some_and(|patience| Some(patience) <= waited));
+        done.for_each(|route| route.leave_behind(None));
     }
 
     /// Whether no rule is left to be fed.
     fn is_left(&self) -> bool {
-        self.current().iter().all(|route| matches!(&route.moving, Moving::Leaving(handover) if handover.has_left()))
+        self.current().iter().all(Route::has_left)
     }
 
     fn lost(&self, error: &CallError) {
-        for route in &*self.current() {
-            if let Moving::Arriving(handover) = &route.moving {
-                match error.disposition {
-                    // It is not going to stand: the old stream is no longer asked for either.
-                    Disposition::Permanent | Disposition::Unauthorised => handover.leave(),
-                    _ => handover.lost(),
-                }
-            }
-        }
+        // What is not going to stand has the old stream no longer asked for either.
+        let for_good = matches!(error.disposition, Disposition::Permanent | Disposition::Unauthorised);
+        self.current().iter().for_each(|route| route.lost(for_good));
     }
 
     fn current(&self) -> Arc<[Route]> {
@@ -415,21 +404,7 @@ impl Feed {
     /// Hands notifications to the rules, and to those that have just arrived what waited for them.
     async fn hand_over(&self, batch: &[Bytes], caught_up: bool) {
         for route in &*self.current() {
-            match &route.moving {
-                Moving::No => drop(route.queue.push(batch, caught_up).await),
-                Moving::Leaving(handover) => {
-                    let (some, done) = handover.leaving(batch);
-                    route.queue.push(&batch[..some], caught_up).await;
-                    if done {
-                        handover.leave();
-                    }
-                }
-                Moving::Arriving(handover) => {
-                    if let Some(all) = handover.arriving(batch) {
-                        route.queue.push(&all, caught_up).await;
-                    }
-                }
-            }
+            route.hand_over(batch, caught_up).await;
         }
     }
 }

@@ -1,13 +1,14 @@
 //! One rule on its way from one stream to another, without a gap and without a double.
 //!
 //! When a rule's parameters change, its new stream is opened beside the old one. Both carry what matches both requests.
-//! The old stream hands over until it meets something that the new one has brought too, or until it has run dry; what the
-//! new one brings meanwhile waits here. Then the new one goes on, leaving out what the old one has handed over. Two
-//! notifications are the same where their bytes are; the record is kept for a moment only, so that a later one that
-//! happens to be equal is not taken for it.
+//! The old stream hands over until one of them brings something that the other one has brought too, or until it has run
+//! dry; what the new one brings meanwhile waits here. Then the new one goes on, leaving out what the old one has handed
+//! over. Where the old one is lost first, the new one lists what that still had, if it can. Two notifications are the
+//! same where their bytes are; the record is kept for a moment only, so that a later one that happens to be equal is not
+//! taken for it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,13 +16,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
-#[cfg(test)]
-mod tests;
+use super::catch_up::Cursor;
 
 /// Notifications of the new stream that wait for the old one; then the new one is not read on.
 const WAITING: usize = 256;
@@ -32,13 +29,12 @@ const DRY: Duration = Duration::from_millis(500);
 /// No timer is that precise.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// How long one stream may lag behind the other with what both carry.
+/// How long the new stream may bring nothing that the old one has handed over until it counts as past that.
 const LAG: Duration = Duration::from_secs(5);
 
 /// A rule between two streams.
 pub(super) struct Handover {
     inner: Mutex<Inner>,
-    left: watch::Sender<bool>,
     /// Wakes the old feed's task.
     pub(super) from: Arc<Notify>,
     /// Wakes the new feed's task.
@@ -49,34 +45,42 @@ pub(super) struct Handover {
 struct Inner {
     /// Since when the new stream is open.
     open: Option<Instant>,
-    /// What the new stream has brought.
+    /// What the new stream has brought and the old one has not handed over.
     waiting: Vec<Bytes>,
-    /// The same, by hash.
+    /// The same by hash, since the new stream was opened last.
     brought: HashMap<u64, usize>,
-    /// What the old stream handed over lately, with the new one not open yet as far as we know.
-    before: VecDeque<(Instant, u64)>,
-    /// What the old stream has handed over since both were there.
+    /// What the old stream has handed over and the new one has not brought.
     handed: HashMap<u64, usize>,
-    /// When the old stream was done with the rule.
-    left: Option<Instant>,
+    /// Whether the new stream has brought something that the old one had handed over: it carries all that follows.
+    met: bool,
+    /// Whether the old stream is done with the rule.
+    left: bool,
+    /// When the new stream last brought something that was left out, or went on alone.
+    left_out: Option<Instant>,
+    /// Where the old stream stood when it was lost.
+    rest: Option<Cursor>,
+    /// Whether the new stream lists what the old one still had: that comes before what waits.
+    resting: bool,
 }
 
 impl Handover {
     pub(super) fn new(from: Arc<Notify>, to: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), left: watch::Sender::new(false), from, to })
+        Arc::new(Self { inner: Mutex::default(), from, to })
     }
 
     /// The new stream is open: from here on it carries what happens.
     pub(super) fn opened(&self) {
-        self.inner().opened();
+        self.inner().open.get_or_insert_with(Instant::now);
         self.from.notify_one();
     }
 
-    /// The new stream is gone before it took over. What it brought comes on the old one.
+    /// The new stream is gone before it took over. What follows comes on the old one.
     pub(super) fn lost(&self) {
         let mut inner = self.inner();
-        if inner.left.is_none() {
-            *inner = Inner::default();
+        if !inner.left {
+            let Inner { open, waiting, brought, handed, met, .. } = &mut *inner;
+            (*open, *met, *brought) = (None, false, HashMap::new());
+            waiting.retain(|notification| take(handed, hash(notification)).is_none());
         }
     }
 
@@ -92,66 +96,91 @@ impl Handover {
     }
 
     pub(super) fn has_left(&self) -> bool {
-        *self.left.borrow()
+        self.inner().left
     }
 
-    /// Waits until the old stream is done with the rule.
-    pub(super) async fn done(&self) {
-        // The sender lives as long as this value.
-        drop(self.left.subscribe().wait_for(|left| *left).await);
+    /// Whether the new stream has taken over all there was, so that nothing of it is to be remembered.
+    pub(super) fn is_over(&self) -> bool {
+        let inner = self.inner();
+        let Inner { left, waiting, handed, rest, resting, .. } = &*inner;
+        *left && waiting.is_empty() && handed.is_empty() && rest.is_none() && !resting
     }
 
-    /// How many of these notifications of the old stream are to be handed over, and whether it is done then.
+    /// How many of these notifications of the old stream are to be handed over now, and whether it is done then. Where it
+    /// meets what the new stream has brought it is done at once, and the new one hands over what was before that.
     pub(super) fn leaving(&self, batch: &[Bytes]) -> (usize, bool) {
         let mut inner = self.inner();
-        if inner.left.is_some() {
+        if inner.left {
             return (0, false);
         }
-        for (at, notification) in batch.iter().enumerate() {
-            let hash = hash(notification);
-            if inner.open.is_some() && inner.brought.contains_key(&hash) {
-                return (at, true);
-            }
-            inner.handed_over(hash);
+        let met = batch.iter().position(|notification| inner.brought.contains_key(&hash(notification)));
+        if let Some(at) = met {
+            inner.waiting.splice(0..0, batch[..at].iter().cloned());
+            drop(inner);
+            self.leave();
+            return (0, true);
         }
-        (batch.len(), false)
+        for notification in batch {
+            *inner.handed.entry(hash(notification)).or_default() += 1;
+        }
+        (batch.len(), inner.met)
     }
 
     /// The old stream is done with the rule.
     pub(super) fn leave(&self) {
-        if self.inner().left.replace(Instant::now()).is_none() {
-            self.left.send_replace(true);
+        self.leave_behind(None);
+    }
+
+    /// The old stream is lost, and with it what it had not handed over: here is where it stood.
+    pub(super) fn leave_behind(&self, rest: Option<Cursor>) {
+        let mut inner = self.inner();
+        if !mem::replace(&mut inner.left, true) {
+            inner.rest = rest;
+            drop(inner);
             self.to.notify_one();
             self.from.notify_one();
         }
+    }
+
+    /// Takes over where the old stream stood, for what it still had to be listed and handed over before what waits.
+    pub(super) fn take_rest(&self) -> Option<Cursor> {
+        let mut inner = self.inner();
+        let rest = inner.rest.take();
+        inner.resting |= rest.is_some();
+        rest
+    }
+
+    /// What the old stream still had was handed over, or cannot be had.
+    pub(super) fn rested(&self) {
+        self.inner().resting = false;
     }
 
     /// Takes what the new stream brings. Returns what of it, and of what waited, is to be handed over now; none while the
     /// old stream still has the rule.
     pub(super) fn arriving(&self, batch: &[Bytes]) -> Option<Vec<Bytes>> {
         let mut inner = self.inner();
-        let Some(left) = inner.left else {
-            for notification in batch {
-                *inner.brought.entry(hash(notification)).or_default() += 1;
+        if inner.left {
+            return Some(inner.go_on(batch));
+        }
+        for notification in batch {
+            let hash = hash(notification);
+            if take(&mut inner.handed, hash).is_some() {
+                inner.met = true;
+            } else {
+                *inner.brought.entry(hash).or_default() += 1;
                 inner.waiting.push(notification.clone());
             }
-            return None;
-        };
-        let mut all = mem::take(&mut inner.waiting);
-        all.extend_from_slice(batch);
-        if left.elapsed() > LAG {
-            inner.handed.clear();
         }
-        if !inner.handed.is_empty() {
-            all.retain(|notification| take(&mut inner.handed, hash(notification)).is_none());
+        if inner.met {
+            self.from.notify_one();
         }
-        Some(all)
+        None
     }
 
     /// Whether the new stream brought as much as may wait.
     pub(super) fn is_full(&self) -> bool {
         let inner = self.inner();
-        inner.left.is_none() && inner.waiting.len() >= WAITING
+        !inner.left && inner.brought.len() >= WAITING
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -160,26 +189,21 @@ impl Handover {
 }
 
 impl Inner {
-    fn opened(&mut self) {
-        self.open.get_or_insert_with(Instant::now);
-        self.forget();
-        // It may have stood at the daemon for a moment before we knew.
-        for (_, hash) in mem::take(&mut self.before) {
-            *self.handed.entry(hash).or_default() += 1;
+    /// What the new stream hands over once it has the rule.
+    fn go_on(&mut self, batch: &[Bytes]) -> Vec<Bytes> {
+        let mut all = if self.resting { Vec::new() } else { mem::take(&mut self.waiting) };
+        all.extend_from_slice(batch);
+        let before = all.len();
+        if !self.handed.is_empty() {
+            all.retain(|notification| take(&mut self.handed, hash(notification)).is_none());
         }
-    }
-
-    fn handed_over(&mut self, hash: u64) {
-        if self.open.is_some() {
-            *self.handed.entry(hash).or_default() += 1;
-        } else {
-            self.before.push_back((Instant::now(), hash));
-            self.forget();
+        let now = Instant::now();
+        if all.len() < before || self.left_out.is_none() {
+            self.left_out = Some(now);
+        } else if self.left_out.is_some_and(|at| now - at > LAG) {
+            self.handed.clear();
         }
-    }
-
-    fn forget(&mut self) {
-        while self.before.pop_front_if(|(at, _)| at.elapsed() > LAG).is_some() {}
+        all
     }
 }
 

@@ -10,10 +10,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::{
-    task::spawn_blocking,
-    time::{Duration, Instant, timeout},
-};
+use tokio::{task::spawn_blocking, time::Instant};
 
 use super::{
     Engine,
@@ -28,9 +25,6 @@ use crate::{
     },
     schema::Catalog,
 };
-
-/// How long rules may be on their way from one stream to another, from the last reload, before the next one cuts it short.
-const SETTLING: Duration = Duration::from_secs(3);
 
 /// Rules as they were read.
 pub(super) struct Loaded {
@@ -116,7 +110,6 @@ impl Engine {
         }
         self.check_kept(kept, &view).await?;
         let prepared = self.load_changed(changed, &mut view).await?;
-        self.settle().await;
         self.hand_on(&prepared).await?;
         let (enabled, disabled): (Vec<_>, Vec<_>) = rules.rules.into_iter().partition(|rule| rule.enabled);
         let rules = enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
@@ -177,15 +170,6 @@ impl Engine {
             }
         }
         if mistakes.is_empty() { Ok(prepared) } else { Err(mistakes) }
-    }
-
-    /// Waits until the rules that the last reload moved are where they belong.
-    async fn settle(&self) {
-        let moving = self.running.feeds.moving();
-        drop(timeout(SETTLING, join_all(moving.iter().map(|handover| handover.done()))).await);
-        for handover in moving {
-            handover.leave();
-        }
     }
 
     /// Hands the state of scripts that give way to those that take their place. They stand still from here on; where

@@ -69,6 +69,21 @@ impl Seen {
         }
     }
 
+    /// Goes on with what another still had, beside its own.
+    pub(super) fn take_over(&mut self, cursor: Cursor, now: u64) {
+        let since = match self.owed {
+            Owed::Nothing => cursor.since,
+            Owed::Since(since) => since.min(cursor.since),
+            // All of it is listed, whatever its time.
+            Owed::Unread(_) => return,
+        };
+        self.owed = Owed::Since(since.min(now));
+        self.start = Some(self.start.map_or(since, |start| start.min(since)));
+        for (time, id) in cursor.seen {
+            self.insert(Mark { id, time }, now);
+        }
+    }
+
     /// The stream stands: what came since it stood last is owed. Returns whether anything is.
     pub(super) fn opened(&mut self, now: u64) -> bool {
         if self.start.is_none() {

@@ -1,0 +1,160 @@
+//! Rules whose parameters change while their streams are busy, behind each other, or lost: on their way from one stream to
+//! another nothing is lost and nothing is handled twice.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/host.rs"]
+mod host;
+
+use std::sync::Arc;
+
+use host::{Host, Setup};
+use olvid_rules::{
+    report::{Event, ReloadResult},
+    simulator::Reply,
+};
+use serde_json::json;
+use tokio::{sync::Notify, task::yield_now};
+use tonic::Code;
+
+const PRINT: &str = "return function(n) print(n.message.body) end";
+
+fn rules(pattern: &str) -> String {
+    format!(
+        "rules:\n  - name: moving\n    subscription: message_received\n    filter: {{ body_search: '{pattern}' }}\n    \
+         handler: print.lua\n"
+    )
+}
+
+fn setup() -> Setup {
+    Setup::new(&rules("^m")).file("print.lua", PRINT)
+}
+
+/// Puts a message on the bot's streams that the world does not know.
+fn emit(host: &Host, body: &str) -> usize {
+    let message = json!({ "message": { "discussion_id": 1, "body": body } });
+    host.simulator.emit("bot", "message_received", message).unwrap()
+}
+
+/// Lets the rule move and waits for nothing.
+async fn edit(host: &mut Host, rules: &str) {
+    host.write("rules.yaml", rules);
+    assert_eq!(host.reload().await.result, ReloadResult::Applied);
+}
+
+fn numbered(numbers: std::ops::Range<u64>) -> Vec<String> {
+    numbers.map(|number| format!("m{number}")).collect()
+}
+
+#[tokio::test]
+async fn what_comes_while_the_daemon_refuses_streams_is_caught_up_by_a_rule_that_changed_meanwhile() {
+    let mut host = setup().start().await;
+    host.say("alice", "m0");
+    host.until_said(1).await;
+    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    host.simulator.kill_streams(None, Code::Unavailable, "gone");
+    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
+    host.say("alice", "m1");
+    edit(&mut host, &rules("m")).await;
+    host.say("alice", "m2");
+    host.simulator.refuse_subscriptions(None);
+    assert_eq!(host.until_said(3).await, numbered(0..3));
+    host.say("alice", "m3");
+    assert_eq!(host.until_said(4).await, numbered(0..4));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_old_stream_still_had_when_both_were_lost_is_caught_up() {
+    let mut host = setup().start().await;
+    host.say("alice", "m0");
+    host.until_said(1).await;
+    let gate = Arc::new(Notify::new());
+    host.simulator.script("message_received", Reply::Hold(Arc::clone(&gate)), 1);
+    edit(&mut host, &rules("m")).await;
+    host.say("alice", "m1");
+    host.until_said(2).await;
+    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    host.simulator.drop_connections();
+    gate.notify_one();
+    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
+    host.say("alice", "m2");
+    host.simulator.refuse_subscriptions(None);
+    assert_eq!(host.until_said(3).await, numbered(0..3));
+    host.say("alice", "m3");
+    assert_eq!(host.until_said(4).await, numbered(0..4));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_never_quiet_lets_its_rule_go() {
+    let mut host = setup().start().await;
+    edit(&mut host, &rules("m")).await;
+    let mut number = 0;
+    let simulator = host.simulator.handle();
+    let open = simulator.subscribers("bot", 2);
+    let flow = async {
+        // Until both streams were there and one of them is gone.
+        loop {
+            let message = json!({ "message": { "discussion_id": 1, "body": format!("m{number}") } });
+            assert!(simulator.emit("bot", "message_received", message).unwrap() >= 1);
+            number += 1;
+            simulator.drained(50).await;
+            yield_now().await;
+            if simulator.opened("bot") == 2 && simulator.streams().len() == 1 {
+                return;
+            }
+        }
+    };
+    host::in_time(async { tokio::join!(open, flow) }).await;
+    let all = numbered(0..number);
+    assert_eq!(host.until_said(all.len()).await, all);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_rule_that_joins_others_at_a_stream_that_is_behind_handles_nothing_twice() {
+    let slow = "return function(n) sleep(0.02) end";
+    let with = |pattern: &str| {
+        format!(
+            "{}  - {{ name: slow, subscription: message_received, filter: {{ body_search: . }}, handler: slow.lua, order: rule }}\n",
+            rules(pattern)
+        )
+    };
+    let mut host = setup().file("rules.yaml", with("^m")).file("slow.lua", slow).start().await;
+    // More than the slow rule's queue takes: its stream stands still, with the rest behind it.
+    let all = numbered(0..400);
+    for body in &all {
+        assert_eq!(emit(&host, body), 2);
+    }
+    assert_eq!(host.until_said(400).await, all);
+    edit(&mut host, &with(".")).await;
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    assert_eq!(emit(&host, "m400"), 1);
+    assert_eq!(host.until_said(401).await, numbered(0..401));
+    let said = host.stop().await.into_iter().filter(|event| matches!(event, Event::Said { .. })).count();
+    assert_eq!(said, 401);
+}
+
+#[tokio::test]
+async fn a_rule_whose_handler_lags_behind_may_move_again_and_again() {
+    let slow = |version: &str| format!("return function(n) sleep(0.01) print(n.message.body) end -- {version}");
+    let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
+    let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", slow("one")).start().await;
+    // Far more than the queue takes: the rest waits on the stream, and stays there while the rule moves.
+    let all = numbered(0..900);
+    for body in &all[..600] {
+        emit(&host, body);
+    }
+    for (round, pattern) in ["m", ".", "^m", "^m[0-9]"].into_iter().enumerate() {
+        edit(&mut host, &with(pattern)).await;
+        for body in &all[600 + 75 * round..675 + 75 * round] {
+            emit(&host, body);
+        }
+        host.write("print.lua", slow(pattern));
+        assert_eq!(host.reload().await.result, ReloadResult::Applied);
+    }
+    assert_eq!(host.until_said(900).await, all);
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    let said = host.stop().await.into_iter().filter(|event| matches!(event, Event::Said { .. })).count();
+    assert_eq!(said, 900);
+}
