@@ -233,8 +233,8 @@ impl Engine {
             let is_new = !under_way.iter().any(|of| of.rule == *rule);
             is_new.then(|| Some(Move::new(rule, closed.get(from).or(all.get(from))?, home(rule)?))).flatten()
         };
-        let mut moves: Vec<_> = anew.chain(moved).filter_map(set_out).collect();
-        moves.extend(under_way.into_iter().filter_map(|of| {
+        let mut on_way: Vec<_> = anew.chain(moved).filter_map(set_out).collect();
+        on_way.extend(under_way.into_iter().filter_map(|of| {
             let stays = before(&of.rule).is_some_and(|from| is_same(view, &of.rule, from));
             let to = home(&of.rule).filter(|_| stays);
             of.led_to(to)
@@ -242,20 +242,20 @@ impl Engine {
         // What was handed over is remembered where the rule is, and where it now leaves.
         let matters = |of: &Move| {
             let is_home = home(&of.rule).is_some_and(|home| Arc::ptr_eq(home, &of.to));
-            is_home || moves.iter().any(|next| next.rule == of.rule && Arc::ptr_eq(&next.from, &of.to))
+            is_home || on_way.iter().any(|next| next.rule == of.rule && Arc::ptr_eq(&next.from, &of.to))
         };
         let past: Vec<_> = past.into_iter().filter(|of| !of.handover.is_over() && matters(of)).collect();
-        moves.extend(past);
-        moves
+        on_way.extend(past);
+        on_way
     }
 
     /// Tells all feeds whom they feed, and those that feed nobody any more to end.
     fn route(&mut self, feeds: &BTreeMap<FeedKey, BTreeSet<String>>, mut outside: Vec<Arc<Handle>>) {
         let Feeds { all, moving, .. } = &self.running.feeds;
         let leaving: Vec<_> = moving.iter().filter(|of| !of.handover.has_left()).collect();
-        let outlives = |of: &&&Move| !all.values().chain(&outside).any(|handle| Arc::ptr_eq(handle, &of.from));
-        let outlived: Vec<_> = leaving.iter().filter(outlives).map(|of| Arc::clone(&of.from)).collect();
-        outside.extend(outlived);
+        let is_outside = |of: &&&Move| !all.values().chain(&outside).any(|handle| Arc::ptr_eq(handle, &of.from));
+        let more: Vec<_> = leaving.iter().filter(is_outside).map(|of| Arc::clone(&of.from)).collect();
+        outside.extend(more);
         let route = |rule: &String, handle: &Arc<Handle>, leaving: Option<&Arc<Handover>>| {
             let queue = self.running.queues.get(rule)?.clone();
             let arriving = moving.iter().find(|of| of.rule == *rule && Arc::ptr_eq(&of.to, handle));

@@ -109,6 +109,7 @@ impl Feed {
                 }
                 End::Lost(error) => error,
             };
+            self.lost(&error);
             // Once: a daemon that never looks at it is one to be left alone for a while.
             let at_once = error.disposition == Disposition::Again;
             if std::mem::replace(&mut again, !at_once) && at_once {
@@ -123,7 +124,6 @@ impl Feed {
                 attempts = pauses();
             }
             let retry_at = retry_at(&error, &mut attempts);
-            self.lost(&error);
             self.cell.failed(&error, retry_at, &self.herald).await;
             if !self.pause(&error, retry_at).await {
                 break;
@@ -139,9 +139,8 @@ impl Feed {
     /// this stream. What it still had is the new ones' to list.
     async fn let_go(&self) {
         self.hand_over(&[], false).await;
-        for route in &*self.current() {
-            route.leave_behind(self.catch_up.as_ref().and_then(CatchUp::cursor));
-        }
+        let rest = self.catch_up.as_ref().and_then(CatchUp::cursor);
+        self.current().iter().for_each(|route| route.leave_behind(rest.as_ref()));
     }
 
     /// Waits until the next attempt is due; false when there is to be none.
@@ -185,12 +184,15 @@ impl Feed {
             // A server may keep its headers until the first notification. What it refuses it refuses at once.
             () = sleep(ASSUMED_OPEN) => None,
         };
+        if let Some(Err(error)) = messages {
+            return End::Lost(error);
+        }
+        if let Some(end) = self.opened(away).await {
+            return end;
+        }
         let messages = if let Some(messages) = messages {
             messages
         } else {
-            if let Some(end) = self.opened(away).await {
-                return end;
-            }
             select! {
                 () = self.closing.cancelled() => return End::Closed,
                 messages = subscribing => messages,
@@ -198,19 +200,13 @@ impl Feed {
         };
         match messages {
             Err(error) => End::Lost(error),
-            Ok(messages) => match self.opened(away).await {
-                Some(end) => end,
-                None => self.read(messages).await,
-            },
+            Ok(messages) => self.read(messages).await,
         }
     }
 
     /// The stream stands: tells it, and hands over what was missed before the stream is read. An end, where the host is
     /// stopping meanwhile or the daemon went away.
     async fn opened(&mut self, away: &mut Option<Timestamp>) -> Option<End> {
-        if self.cell.is_open() {
-            return None;
-        }
         self.cell.opened(&self.herald).await;
         self.current().iter().for_each(Route::opened);
         self.take_rest();

@@ -57,10 +57,18 @@ struct Inner {
     left: bool,
     /// When the new stream last brought something that was left out, or went on alone.
     left_out: Option<Instant>,
-    /// Where the old stream stood when it was lost.
-    rest: Option<Cursor>,
-    /// Whether the new stream lists what the old one still had: that comes before what waits.
-    resting: bool,
+    rest: Rest,
+}
+
+/// What an old stream that was lost still had.
+#[derive(Default)]
+enum Rest {
+    #[default]
+    Nothing,
+    /// All from where it stood on.
+    From(Cursor),
+    /// The same, which the new stream lists: it comes before what waits.
+    Listed,
 }
 
 impl Handover {
@@ -102,8 +110,8 @@ impl Handover {
     /// Whether the new stream has taken over all there was, so that nothing of it is to be remembered.
     pub(super) fn is_over(&self) -> bool {
         let inner = self.inner();
-        let Inner { left, waiting, handed, rest, resting, .. } = &*inner;
-        *left && waiting.is_empty() && handed.is_empty() && rest.is_none() && !resting
+        let Inner { left, waiting, handed, rest, .. } = &*inner;
+        *left && waiting.is_empty() && handed.is_empty() && matches!(rest, Rest::Nothing)
     }
 
     /// How many of these notifications of the old stream are to be handed over now, and whether it is done then. Where it
@@ -135,7 +143,7 @@ impl Handover {
     pub(super) fn leave_behind(&self, rest: Option<Cursor>) {
         let mut inner = self.inner();
         if !mem::replace(&mut inner.left, true) {
-            inner.rest = rest;
+            inner.rest = rest.map_or(Rest::Nothing, Rest::From);
             drop(inner);
             self.to.notify_one();
             self.from.notify_one();
@@ -144,15 +152,25 @@ impl Handover {
 
     /// Takes over where the old stream stood, for what it still had to be listed and handed over before what waits.
     pub(super) fn take_rest(&self) -> Option<Cursor> {
-        let mut inner = self.inner();
-        let rest = inner.rest.take();
-        inner.resting |= rest.is_some();
-        rest
+        let rest = &mut self.inner().rest;
+        match mem::take(rest) {
+            Rest::From(cursor) => {
+                *rest = Rest::Listed;
+                Some(cursor)
+            }
+            other => {
+                *rest = other;
+                None
+            }
+        }
     }
 
     /// What the old stream still had was handed over, or cannot be had.
     pub(super) fn rested(&self) {
-        self.inner().resting = false;
+        let rest = &mut self.inner().rest;
+        if matches!(rest, Rest::Listed) {
+            *rest = Rest::Nothing;
+        }
     }
 
     /// Takes what the new stream brings. Returns what of it, and of what waited, is to be handed over now; none while the
@@ -191,7 +209,8 @@ impl Handover {
 impl Inner {
     /// What the new stream hands over once it has the rule.
     fn go_on(&mut self, batch: &[Bytes]) -> Vec<Bytes> {
-        let mut all = if self.resting { Vec::new() } else { mem::take(&mut self.waiting) };
+        let is_listed = matches!(self.rest, Rest::Listed);
+        let mut all = if is_listed { Vec::new() } else { mem::take(&mut self.waiting) };
         all.extend_from_slice(batch);
         let before = all.len();
         if !self.handed.is_empty() {

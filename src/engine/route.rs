@@ -64,8 +64,8 @@ impl Route {
     }
 
     /// There is nothing more to come on the feed's stream for a rule that leaves; here is where the stream stood.
-    pub(super) fn leave_behind(&self, rest: Option<Cursor>) {
-        self.leaving.iter().for_each(|handover| handover.leave_behind(rest.clone()));
+    pub(super) fn leave_behind(&self, rest: Option<&Cursor>) {
+        self.leaving.iter().for_each(|handover| handover.leave_behind(rest.cloned()));
     }
 
     /// How long nothing must come until it may leave, where another feed waits for it.
