@@ -41,7 +41,8 @@ impl Record {
         let told = told.events.iter().map(|(at, event)| (at.duration_since(self.begun), event.to_string()));
         let mut all: Vec<_> = self.diary.iter().cloned().chain(told).filter(|(at, _)| near(*at)).collect();
         all.sort();
-        all.iter().map(|(at, what)| format!("\n{at:.3?} {what}")).collect()
+        let lines: Vec<_> = all.iter().map(|(at, what)| format!("{at:.3?} {what}")).collect();
+        lines.join("\n")
     }
 
     /// Every message was handled once, and in order within its discussion.
@@ -68,7 +69,7 @@ impl Record {
             first.is_none(),
             "lost {lost:?}, doubled {doubled:?}, out of order {turned:?}{}",
             first.map_or_else(String::new, |number| format!(
-                "; {number} was sent at {:.3?}:{}",
+                "; {number} was sent at {:.3?}:\n{}",
                 sent[number],
                 self.around(sent[number], told)
             ))

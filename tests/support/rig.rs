@@ -128,7 +128,8 @@ impl Rig {
     pub(crate) fn last(&self) -> String {
         let told = self.told();
         let from = told.events.len().saturating_sub(30);
-        told.events[from..].iter().map(|(_, event)| format!("\n{event}")).collect()
+        let lines: Vec<_> = told.events[from..].iter().map(|(_, event)| event.to_string()).collect();
+        lines.join("\n")
     }
 
     /// Asks for the status over the control socket.
@@ -211,7 +212,12 @@ impl Told {
 /// As `sha256sum` prints it.
 pub(crate) fn sha256(path: &Path) -> String {
     let content = fs::read(path).unwrap();
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(content))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Asserts that the last part of a run uses no more than the one before: not that it is equal, as allocators are not.

@@ -1,6 +1,6 @@
 //! What an operator does to the files: good edits, mistakes, and what only looks like an edit.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     rig::Dice,
@@ -147,25 +147,27 @@ pub(crate) fn next_good(turn: usize, site: &Site) -> Good {
 }
 
 impl Good {
+    /// The files that it is in, but for guests' own.
+    fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Script => &[SCRIPT],
+            Self::Module => &[MODULE],
+            Self::Inline | Self::Received | Self::Renamed | Self::Pace | Self::Remark => &[RULES],
+            Self::Several => &[SCRIPT, MODULE, RULES],
+            Self::Invite | Self::Dismiss | Self::Toggle | Self::Touch => &[],
+        }
+    }
+
     /// Edits the site and returns what is to be saved.
     pub(crate) fn edit(self, site: &mut Site, dice: &mut Dice) -> Save {
         let mut save = Save { ways: [dice.one_of(&WAYS), Way::Renamed, Way::Renamed], ..Save::default() };
         match self {
-            Self::Script => (site.script, save.script) = (site.script + 1, true),
-            Self::Module => (site.module, save.module) = (site.module + 1, true),
-            Self::Inline => (site.inline, save.rules) = (site.inline + 1, true),
-            Self::Received | Self::Renamed => {
-                site.new_pattern(usize::from(self == Self::Renamed), dice.below(100));
-                save.rules = true;
-            }
-            Self::Pace => {
-                site.new_pace(dice.below(3));
-                save.rules = true;
-            }
-            Self::Remark => {
-                site.new_remark();
-                save.rules = true;
-            }
+            Self::Script => site.script += 1,
+            Self::Module => site.module += 1,
+            Self::Inline => site.inline += 1,
+            Self::Received | Self::Renamed => site.new_pattern(usize::from(self == Self::Renamed), dice.below(100)),
+            Self::Pace => site.new_pace(dice.below(3)),
+            Self::Remark => site.new_remark(),
             Self::Invite => {
                 let (shares, renamed) = (dice.below(2) == 0, dice.below(2) == 0);
                 save.guest = Some(site.invite(shares, renamed, dice.below(100)));
@@ -179,10 +181,11 @@ impl Good {
             Self::Several => {
                 (site.script, site.module, site.inline) = (site.script + 1, site.module + 1, site.inline + 1);
                 site.new_pattern(0, dice.below(100));
-                (save.ways[0], save.script, save.module, save.rules) = (Way::Renamed, true, true, true);
+                save.ways[0] = Way::Renamed;
             }
             Self::Touch => save.touch = true,
         }
+        save.files.extend(self.files());
         save
     }
 }
@@ -190,9 +193,8 @@ impl Good {
 /// What is to be written, and how.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Save {
-    pub(crate) rules: bool,
-    pub(crate) script: bool,
-    pub(crate) module: bool,
+    /// Of rules, script and module.
+    files: BTreeSet<&'static str>,
     guest: Option<usize>,
     gone: Option<usize>,
     touch: bool,
@@ -201,36 +203,35 @@ pub(crate) struct Save {
 
 impl Save {
     /// Saves a file that was mistaken, too.
-    pub(crate) fn mend(&mut self, file: &str) {
-        match file {
-            RULES => self.rules = true,
-            SCRIPT => self.script = true,
-            _ => self.module = true,
-        }
+    pub(crate) fn mend(&mut self, file: &'static str) {
+        self.files.insert(file);
+    }
+
+    /// How many files change.
+    fn saves(&self) -> usize {
+        self.files.len() + usize::from(self.guest.is_some()) + usize::from(self.gone.is_some())
     }
 
     /// Whether a content changes.
     pub(crate) fn is_something(&self) -> bool {
-        self.rules || self.script || self.module || self.guest.is_some() || self.gone.is_some()
+        self.saves() > 0
     }
 
     /// Whether one save is all there is, so that one reload is.
     pub(crate) fn is_one(&self) -> bool {
-        let files = [self.rules, self.script, self.module, self.guest.is_some(), self.gone.is_some()];
-        files.into_iter().filter(|file| *file).count() == 1 && matches!(self.ways[0], Way::Renamed | Way::Linked)
+        self.saves() == 1 && matches!(self.ways[0], Way::Renamed | Way::Linked)
     }
 
     pub(crate) fn write(&self, site: &Site, folder: &Path) {
         let mut ways = self.ways.into_iter();
         let mut way = || ways.next().unwrap_or(Way::Renamed);
-        if self.script {
-            save(way(), &folder.join(SCRIPT), &site.script());
-        }
-        if self.module {
-            save(way(), &folder.join(MODULE), &site.module());
-        }
-        if self.rules {
-            save(way(), &folder.join(RULES), &site.rules());
+        for file in &self.files {
+            let text = match *file {
+                SCRIPT => site.script(),
+                MODULE => site.module(),
+                _ => site.rules(),
+            };
+            save(way(), &folder.join(file), &text);
         }
         if let Some(number) = self.guest {
             site.save_guest(folder, number, way());

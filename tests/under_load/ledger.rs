@@ -15,16 +15,16 @@ pub(crate) fn assert_complete<'e>(entries: &'e [Entry], rule: &str, sent: u64) -
     let wrong: Vec<_> = times.iter().enumerate().filter(|(_, times)| **times != 1).collect();
     let around = |number: usize| {
         let near = |entry: &&&Entry| entry.number.abs_diff(number as u64) <= 2;
-        own.iter().filter(near).map(|entry| format!("\n{entry:?}")).collect::<String>()
+        own.iter().filter(near).copied().collect::<Vec<_>>()
     };
     assert!(
         wrong.is_empty(),
-        "{rule}: of {sent}, {} lost and {} doubled, from {:?} to {:?}{}",
+        "{rule}: of {sent}, {} lost and {} doubled, from {:?} to {:?}: {:#?}",
         wrong.iter().filter(|(_, times)| **times == 0).count(),
         wrong.iter().filter(|(_, times)| **times > 1).count(),
         wrong.first(),
         wrong.last(),
-        wrong.first().map_or_else(String::new, |(number, _)| around(*number)),
+        wrong.first().map(|(number, _)| around(*number)),
     );
     assert_in_order(own.iter().copied());
     own.iter().map(|entry| &*entry.version).collect()
