@@ -53,6 +53,7 @@ calls the handlers and lets them answer.
 Start here: `olvid-rules dev` runs rules.yaml against a simulated daemon and lets you chat with your bot.";
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them, for a moment")]
 enum Command {
     /// Load rules, connect to the daemon and serve
     Run(Run),
