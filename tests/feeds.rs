@@ -31,7 +31,7 @@ fn setup(rules: &str) -> Setup {
 fn feed(host: &Host, rule: &str) -> Json {
     let status = host.engine.board().status();
     let feeds = status["feeds"].as_array().unwrap().iter();
-    feeds.into_iter().find(|feed| feed["rules"].as_array().unwrap().contains(&json!(rule))).cloned().unwrap()
+    feeds.clone().find(|feed| feed["rules"].as_array().unwrap().contains(&json!(rule))).cloned().unwrap()
 }
 
 /// Waits until the status says of a rule's feed what is asked for.

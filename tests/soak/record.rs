@@ -49,12 +49,12 @@ impl Record {
     pub(crate) fn assert_ledger(&self, told: &Told) {
         let sent = &self.sent;
         let mut times = vec![0_usize; sent.len()];
-        let mut last = HashMap::new();
+        let mut newest = HashMap::new();
         let mut turned = Vec::new();
         for entry in &told.entries {
             assert_ne!(&*entry.version, BAD);
             times[usize::try_from(entry.number).unwrap()] += 1;
-            let before = last.insert(entry.discussion, entry.number);
+            let before = newest.insert(entry.discussion, entry.number);
             if before.is_some_and(|before| before > entry.number) {
                 turned.push(entry.number);
             }

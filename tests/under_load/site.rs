@@ -82,8 +82,8 @@ impl Site {
 
     /// How many streams are opened when it follows another: what a rule moves to is opened anew where it was there.
     pub(crate) fn opens(&self, former: &Self) -> u64 {
-        let moves = |of: usize| self.patterns[of] != former.patterns[of];
-        let moved = [false, true].into_iter().filter(|renamed| moves(usize::from(*renamed)));
+        let is_another = |of: usize| self.patterns[of] != former.patterns[of];
+        let moved = [false, true].into_iter().filter(|renamed| is_another(usize::from(*renamed)));
         let joined = moved.filter(|renamed| {
             let stream = (*renamed, PATTERNS[self.patterns[usize::from(*renamed)]]);
             former.streams().contains(&stream)
