@@ -31,7 +31,8 @@ fn setup(rules: &str) -> Setup {
 fn feed(host: &Host, rule: &str) -> Json {
     let status = host.engine.board().status();
     let feeds = status["feeds"].as_array().unwrap().iter();
-    feeds.cloned().find(|feed| feed["rules"].as_array().unwrap().contains(&json!(rule))).unwrap()
+    let mut own = feeds.filter(|feed| feed["rules"].as_array().unwrap().contains(&json!(rule)));
+    own.next().unwrap().clone()
 }
 
 /// Waits until the status says of a rule's feed what is asked for.

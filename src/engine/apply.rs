@@ -189,8 +189,8 @@ impl Engine {
             let old = closed.get(from).or(self.running.feeds.all.get(from));
             let (Some(to), Some(old), Some(queue)) = (to, old, self.running.queues.get(rule)) else { continue };
             let handover = Handover::new(Arc::clone(&old.stir), Arc::clone(&to.stir));
-            if !old.cell.is_open() {
-                // There is nothing to come on it.
+            if old.cell.is_completed() {
+                // There is nothing to come on it. One that is not open may be so at the daemon already: its task knows.
                 handover.leave();
             } else if to.cell.is_open() {
                 handover.opened();
