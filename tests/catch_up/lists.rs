@@ -115,7 +115,9 @@ async fn a_stuck_handler_holds_up_its_own_list_which_goes_on_where_it_was_when_i
         in_time(host.simulator.stop()).await;
         host.say("alice", "wait");
         let bodies: Vec<_> = (0..900).map(|number| format!("{number} {}", "x".repeat(500))).collect();
-        bodies.iter().for_each(|body| drop(host.say("alice", body)));
+        for body in &bodies {
+            host.say("alice", body);
+        }
         host.simulator.restart().await.unwrap();
         in_time(host.simulator.wait_recorded("identity_get", 1)).await;
         let wanted: Vec<_> = ["wait".to_owned()].into_iter().chain(bodies).collect();

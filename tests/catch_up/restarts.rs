@@ -132,7 +132,9 @@ fn what_waits_in_a_stuck_queue_at_a_stop_is_not_handled_again() {
     let slow = "return function(n) sleep(0.02) print(n.message.body) end";
     fs::write(machine.folder.path().join("say.lua"), slow).unwrap();
     let bodies: Vec<_> = (0..500).map(|number| format!("m{number}")).collect();
-    bodies.iter().for_each(|body| machine.say(body));
+    for body in &bodies {
+        machine.say(body);
+    }
     let arguments = [KEPT, &["--grace", "60"]].concat();
     let host = machine.run(&arguments);
     host.events("said", 1);
