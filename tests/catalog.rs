@@ -233,3 +233,10 @@ fn json(value: &LuaValue) -> Json {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn there_is_an_rpc_to_ask_whether_the_daemon_is_there() {
+    let path = Catalog::embedded().liveness().unwrap();
+    let command = Catalog::embedded().command("ping").unwrap();
+    assert_eq!(path, command.method.path);
+}

@@ -7,29 +7,33 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use bytes::Bytes;
 use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     runtime::Handle,
     sync::{Mutex as AsyncMutex, watch},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
-use tonic::{Status, body::Body, client::Grpc};
+use tonic::{Request, Status, body::Body, client::Grpc};
 
 use super::{
     CONNECT_TIMEOUT,
+    codec::RawCodec,
     error::{Break, CallError, innermost},
     exchange::Exchange,
     preface::Greeting,
-    transport::{Socket, Target},
+    transport::{Pulse, Socket, Target},
 };
+
+use crate::schema::Catalog;
 
 /// Streams on one connection where the daemon sets no lower limit. With `STREAM_WINDOW` each, all of them stalled take
 /// half of `CONNECTION_WINDOW`: the other half is what keeps a busy stream going beside stuck ones.
@@ -45,9 +49,10 @@ const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW * STREAMS_PER_CONNECTION as u32
 /// A command's answer may be a photo or an attachment: wider, so that a download is not bound by round trips.
 const COMMAND_WINDOW: u32 = 1024 * 1024;
 
-/// With [`PING_TIMEOUT`], what a half-dead peer costs at most before it is noticed: 18 s, idle or busy. Doubled for a
-/// daemon that finds it too often, as gRPC asks, up to [`LONGEST_PING_INTERVAL`]; what the network loses is then still
-/// noticed in time by TCP's own probes.
+/// With [`PING_TIMEOUT`], what a half-dead peer costs at most before it is noticed: 18 s, idle or busy. It is asked by a
+/// call of its own: gRPC servers end a connection that carries more than a few of HTTP/2's pings in five minutes. Doubled
+/// for a daemon that finds it too often all the same, up to [`LONGEST_PING_INTERVAL`]; what the network loses is then
+/// still noticed in time by TCP's own probes.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const LONGEST_PING_INTERVAL: Duration = Duration::from_mins(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(8);
@@ -147,6 +152,7 @@ struct Connection {
     greeting: watch::Receiver<Greeting>,
     /// Why it ended.
     ended: watch::Receiver<Option<CallError>>,
+    pulse: Arc<Pulse>,
 }
 
 /// A place on a connection, given back when dropped.
@@ -175,6 +181,7 @@ impl Pool {
         })?;
         self.gate.open();
         let connection = Arc::new(connection);
+        self.io.spawn(look_after(Arc::downgrade(&connection), self.gate.pings()));
         connections.push(Arc::clone(&connection));
         Ok(Lease::take(connection))
     }
@@ -185,17 +192,14 @@ async fn connect(target: Target, purpose: Purpose, gate: Arc<Gate>) -> Result<Co
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     let seconds = CONNECT_TIMEOUT.as_secs();
     let (said, mut greeting) = watch::channel(Greeting::Awaited);
-    let socket = timeout_at(deadline, target.dial(said)).await;
+    let pulse = Arc::<Pulse>::default();
+    let socket = timeout_at(deadline, target.dial(said, Arc::clone(&pulse))).await;
     let socket = socket.map_err(|_| format!("no answer within {seconds} s"))?.map_err(|error| innermost(&error))?;
     let pings = gate.pings();
     let window = if purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
     let handshake = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
         .initial_stream_window_size(window)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .keep_alive_interval(pings)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(true)
         .handshake::<_, Body>(TokioIo::new(socket))
         .await;
     let (sender, serving) = handshake.map_err(|error| innermost(&error))?;
@@ -213,7 +217,29 @@ async fn connect(target: Target, purpose: Purpose, gate: Arc<Gate>) -> Result<Co
         }
     }
     let exchange = Exchange::new(sender);
-    Ok(Connection { exchange, target, retired: AtomicBool::new(false), used: Mutex::new(0), greeting, ended })
+    let (retired, used) = (AtomicBool::new(false), Mutex::new(0));
+    Ok(Connection { exchange, target, retired, used, greeting, ended, pulse })
+}
+
+/// Asks, whenever nothing was heard for a while, whether the peer is there, and gives the connection up where it is not;
+/// for as long as there is somebody on the connection.
+async fn look_after(connection: Weak<Connection>, interval: Duration) {
+    loop {
+        // What is heard in one half is asked for in the next: together they are the interval.
+        sleep(interval / 2).await;
+        let Some(connection) = connection.upgrade().filter(|connection| connection.lives()) else { return };
+        let is_full = *connection.used.lock().unwrap_or_else(PoisonError::into_inner) >= connection.limit();
+        if connection.pulse.take() || is_full {
+            continue;
+        }
+        let Some(path) = Catalog::embedded().liveness().and_then(|path| path.parse().ok()) else { return };
+        let mut grpc = Grpc::with_origin(connection.exchange.clone(), connection.target.origin().clone());
+        let asked = grpc.unary(Request::new(Bytes::new()), path, RawCodec);
+        // Any answer is one, and so is anything else that is heard meanwhile.
+        if timeout(PING_TIMEOUT, asked).await.is_err() && !connection.pulse.take() {
+            return connection.pulse.give_up();
+        }
+    }
 }
 
 type Serving = http2::Connection<TokioIo<Socket>, Body, TokioExecutor>;
@@ -242,14 +268,19 @@ impl Connection {
     }
 
     fn lease(self: &Arc<Self>, purpose: Purpose) -> Option<Lease> {
-        let said = if let Greeting::Limit(limit) = *self.greeting.borrow() { limit as usize } else { usize::MAX };
         let room = match purpose {
-            // A server that takes none at all would get one: its refusal is clearer than a silent wait.
-            Purpose::Subscriptions => said.clamp(1, STREAMS_PER_CONNECTION),
+            // One place is kept to ask whether the daemon is there. A server that takes none at all would get one: its
+            // refusal is clearer than a silent wait.
+            Purpose::Subscriptions => (self.limit() - 1).clamp(1, STREAMS_PER_CONNECTION),
             Purpose::Commands => usize::MAX,
         };
         let full = *self.used.lock().unwrap_or_else(PoisonError::into_inner) >= room;
         (!full).then(|| Lease::take(Arc::clone(self)))
+    }
+
+    /// How many calls the server takes at one time, at least one.
+    fn limit(&self) -> usize {
+        if let Greeting::Limit(limit) = *self.greeting.borrow() { (limit as usize).max(1) } else { usize::MAX }
     }
 
     fn retire(&self) {

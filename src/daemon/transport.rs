@@ -1,10 +1,14 @@
 //! The way to the daemon: its address, the socket, TLS on it, and a reader along of what the server says first.
 
 use std::{
+    future::Future as _,
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,6 +23,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     CallError,
@@ -83,7 +88,7 @@ impl Target {
     }
 
     /// Makes a socket, TLS included, that tells what the server says first.
-    pub(super) async fn dial(&self, greeting: watch::Sender<Greeting>) -> io::Result<Socket> {
+    pub(super) async fn dial(&self, greeting: watch::Sender<Greeting>, pulse: Arc<Pulse>) -> io::Result<Socket> {
         let addresses = lookup_host((&*self.host, self.port)).await;
         let addresses = addresses
             .map_err(|error| io::Error::other(format!("`{}` cannot be resolved: {error}", self.host)))?
@@ -95,7 +100,8 @@ impl Target {
             None => Stream::Plain(stream),
             Some(tls) => Stream::Tls(Box::new(tls.handshake(&self.host, stream).await?), tls.clone()),
         };
-        Ok(Socket { stream, preface: Some(Preface::new(greeting)) })
+        let given_up = Box::pin(pulse.given_up.clone().cancelled_owned());
+        Ok(Socket { stream, preface: Some(Preface::new(greeting)), pulse, given_up })
     }
 }
 
@@ -150,6 +156,28 @@ fn probe(stream: &TcpStream) -> io::Result<()> {
 pub(super) struct Socket {
     stream: Stream,
     preface: Option<Preface>,
+    pulse: Arc<Pulse>,
+    /// Ready once the connection is given up.
+    given_up: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// Whether anything is heard on a socket, and the means to give it up.
+#[derive(Default)]
+pub(super) struct Pulse {
+    heard: AtomicBool,
+    given_up: CancellationToken,
+}
+
+impl Pulse {
+    /// Whether anything was heard since this was asked last.
+    pub(super) fn take(&self) -> bool {
+        self.heard.swap(false, Ordering::Relaxed)
+    }
+
+    /// Ends the connection: all that is on it fails as when the network breaks.
+    pub(super) fn give_up(&self) {
+        self.given_up.cancel();
+    }
 }
 
 enum Stream {
@@ -176,15 +204,22 @@ impl Drop for Socket {
 
 const CLOSED: &str = "the server closed the connection";
 
+/// Said of a peer that was asked whether it is there.
+const UNANSWERED: &str = "no answer to a ping within 8 s";
+
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
+        if this.given_up.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, UNANSWERED)));
+        }
         let read = match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream, _) => Pin::new(stream).poll_read(cx, buf),
         };
         let read = ready!(read);
+        this.pulse.heard.store(true, Ordering::Relaxed);
         if let Some(preface) = &mut this.preface {
             match &read {
                 Err(error) => this.fail(&error.to_string()),

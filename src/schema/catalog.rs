@@ -16,7 +16,7 @@ use prost_reflect::{
 use super::{
     message::{Cardinality, Enum, Field, Kind, Message, Oneof},
     names,
-    recovery::Recovery,
+    recovery::{self, Recovery},
 };
 
 /// The descriptors that `build.rs` compiled from `proto/`, comments included.
@@ -35,6 +35,7 @@ pub struct Catalog {
     commands: Vec<Arc<Command>>,
     by_path: HashMap<String, Entry>,
     messages: HashMap<String, Arc<Message>>,
+    liveness: Option<String>,
 }
 
 /// A group of RPCs.
@@ -166,11 +167,15 @@ impl Catalog {
         let mut builder = Builder { comments: comments(&pool), ..Builder::default() };
         let mut services = Vec::new();
         let (mut streams, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut liveness = None;
         for service in pool.services() {
             let doc = builder.comment(&service.parent_file(), service.path());
             services.push(Service { name: service.name().to_owned(), doc });
             for rpc in service.methods() {
                 let method = builder.method(&rpc);
+                if recovery::is_liveness(&rpc) {
+                    liveness = Some(method.path.clone());
+                }
                 if service.name().ends_with("NotificationService") {
                     streams.push((rpc, method));
                 } else {
@@ -199,7 +204,7 @@ impl Catalog {
                 return Err(SchemaError::Fields(message.full_name().to_owned()));
             }
         }
-        Ok(Self { services, subscriptions, commands, by_path, messages: builder.messages })
+        Ok(Self { services, subscriptions, commands, by_path, messages: builder.messages, liveness })
     }
 
     /// Every service, in the order of the proto files.
@@ -230,6 +235,11 @@ impl Catalog {
     /// Finds what a gRPC path leads to.
     pub fn at_path(&self, path: &str) -> Option<&Entry> {
         self.by_path.get(path)
+    }
+
+    /// The path of the RPC to ask whether the daemon is there; its request is empty.
+    pub fn liveness(&self) -> Option<&str> {
+        self.liveness.as_deref()
     }
 
     /// Finds a message by its full name.

@@ -202,7 +202,8 @@ fn more_streams_than_a_connection_takes_are_open_on_further_ones() {
     let bench = Bench::with(&proxy.url(), &format!("rules:\n{rules}"), &[], &[]);
     wait(simulator.subscribers("bot", 50));
     bench.opened(50);
-    assert_eq!(proxy.taken(), 10);
+    // Four on each: one place is kept to ask whether the daemon is there.
+    assert_eq!(proxy.taken(), 13);
     simulator.emit("bot", "message_received", json!({ "message": { "body": "x" } })).unwrap();
     bench.host.events("said", 50);
 }

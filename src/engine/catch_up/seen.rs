@@ -5,7 +5,7 @@
 //! [`REMEMBERED`] ids are kept. Where one has to be dropped, nothing of its time is asked for again: rather missed than
 //! handled twice, and only by what was stored out of order behind so many others.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,8 @@ pub(super) struct Seen {
     owed: Owed,
     times: HashMap<u64, u64>,
     order: BTreeSet<(u64, u64)>,
+    /// The ids of those that may come on the stream once more.
+    listed: HashSet<u64>,
     /// How often it changed.
     changes: u64,
 }
@@ -65,6 +67,7 @@ impl Seen {
         let since = cursor.since.min(now);
         (self.start, self.owed) = (Some(since), Owed::Since(since));
         for (time, id) in cursor.seen {
+            self.listed.insert(id);
             self.insert(Mark { id, time }, now);
         }
     }
@@ -80,6 +83,7 @@ impl Seen {
         self.owed = Owed::Since(since.min(now));
         self.start = Some(self.start.map_or(since, |start| start.min(since)));
         for (time, id) in cursor.seen {
+            self.listed.insert(id);
             self.insert(Mark { id, time }, now);
         }
     }
@@ -109,9 +113,10 @@ impl Seen {
         self.times.contains_key(&id)
     }
 
-    /// Notes what the stream brought; false where it was handed over before.
+    /// Notes what the stream brought; false where it was handed over already because it was listed. What the stream brings
+    /// twice by itself is the daemon's to know.
     pub(super) fn note_live(&mut self, mark: Mark, now: u64) -> bool {
-        if self.holds(mark.id) {
+        if self.listed.remove(&mark.id) {
             return false;
         }
         if self.guessed {
@@ -134,6 +139,7 @@ impl Seen {
 
     /// Notes what a list brought and was handed over.
     pub(super) fn note_listed(&mut self, mark: Mark, now: u64) {
+        self.listed.insert(mark.id);
         self.insert(mark, now);
         if let Owed::Unread(reached) = &mut self.owed {
             *reached = (*reached).max(Some(mark.time.min(now)));
@@ -177,6 +183,7 @@ impl Seen {
             && let Some((time, id)) = self.order.pop_first()
         {
             self.times.remove(&id);
+            self.listed.remove(&id);
             self.forgotten = self.forgotten.max(time + 1);
         }
     }
@@ -192,6 +199,7 @@ impl Seen {
         while let Some(&(time, id)) = self.order.first().filter(|(time, _)| *time < needed) {
             self.order.remove(&(time, id));
             self.times.remove(&id);
+            self.listed.remove(&id);
         }
     }
 }
