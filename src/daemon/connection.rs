@@ -222,7 +222,8 @@ async fn connect(target: Target, purpose: Purpose, gate: Arc<Gate>) -> Result<Co
 }
 
 /// Asks, whenever nothing was heard for a while, whether the peer is there, and gives the connection up where it is not;
-/// for as long as there is somebody on the connection.
+/// for as long as there is somebody on the connection. One whose places are all taken, as a server with a limit of one has
+/// it, cannot be asked: there TCP's probes are what is left.
 async fn look_after(connection: Weak<Connection>, interval: Duration) {
     loop {
         // What is heard in one half is asked for in the next: together they are the interval.

@@ -343,7 +343,7 @@ impl World {
 
 fn daemon() -> (Simulator, Proxy) {
     let identities = vec![("bot".to_owned(), KEY.to_owned())];
-    let options = Options { identities, max_concurrent_streams: Some(1), check_ids: false, ..Options::default() };
+    let options = Options { identities, max_concurrent_streams: Some(2), check_ids: false, ..Options::default() };
     wait(async {
         let simulator = Simulator::start(options).await.unwrap();
         let proxy = Proxy::start(simulator.address()).await;
