@@ -49,8 +49,8 @@ const GOOD: [Good; 16] = [
     Good::Invite,
 ];
 
-/// A mistake: the file it is in, what the file says, and where it is told; another file's mistake may be told at the rule
-/// that names it.
+/// A mistake: the file it is in, what the file says, and where it is told: that of a module is told at the script that
+/// requires it, that of a script may be told at the rule that names it.
 pub(crate) struct Mistake {
     pub(crate) name: &'static str,
     pub(crate) file: &'static str,
@@ -129,8 +129,8 @@ pub(crate) const MISTAKES: [Mistake; 14] = [
         told_at: SCRIPT,
         text: |_| site::script(BAD).replace("started = value.started", "error('no')"),
     },
-    Mistake { name: "a module without its end", file: MODULE, told_at: MODULE, text: |_| half(&site::module(BAD)) },
-    Mistake { name: "a module that fails to load", file: MODULE, told_at: MODULE, text: |_| format!("error('{BAD}')") },
+    Mistake { name: "a module without its end", file: MODULE, told_at: SCRIPT, text: |_| half(&site::module(BAD)) },
+    Mistake { name: "a module that fails to load", file: MODULE, told_at: SCRIPT, text: |_| format!("error('{BAD}')") },
 ];
 
 fn half(text: &str) -> String {
