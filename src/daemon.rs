@@ -288,6 +288,9 @@ impl Messages {
 /// How long a connection may take to stand, TLS included.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// How long a daemon that is asked whether it is there may take to answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(8);
+
 fn path(method: &Method) -> Result<http::uri::PathAndQuery, CallError> {
     method.path.parse().map_err(|_| CallError::internal(format!("`{}` is no path", method.path)))
 }

@@ -52,6 +52,11 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+/// Whether a set with these diagnostics is refused: any error does that.
+pub fn is_refused(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
 impl Source {
     /// Wraps a text under the name that diagnostics show.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {

@@ -45,6 +45,9 @@ use crate::{
     rules::{Rule, RuleSet, inputs::Fingerprint},
 };
 
+/// Notifications handed over at once, when so many are ready.
+const BATCH: usize = 64;
+
 /// How long a script's thread may take to end when its grace is over, before it is given up.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 

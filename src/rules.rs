@@ -22,7 +22,7 @@ use bytes::Bytes;
 use inputs::{Fingerprint, Inputs};
 
 use crate::{
-    diagnostic::{Diagnostic, Place, Severity},
+    diagnostic::{Diagnostic, Place, Severity, is_refused},
     schema::{Catalog, Subscription},
 };
 
@@ -141,7 +141,7 @@ fn limited(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         return diagnostics;
     }
     let all = diagnostics.len();
-    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+    if is_refused(&diagnostics) {
         diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
     }
     diagnostics.truncate(MAX_DIAGNOSTICS);

@@ -45,6 +45,15 @@ fn numbered(numbers: std::ops::Range<u64>) -> Vec<String> {
     numbers.map(|number| format!("m{number}")).collect()
 }
 
+/// The daemon takes streams again: what was said until now, and what is said then, is handled once and in order.
+async fn all_are_there_when_the_daemon_is_back(host: Host) {
+    host.simulator.refuse_subscriptions(None);
+    assert_eq!(host.until_said(3).await, numbered(0..3));
+    host.say("alice", "m3");
+    assert_eq!(host.until_said(4).await, numbered(0..4));
+    host.stop().await;
+}
+
 #[tokio::test]
 async fn what_comes_while_the_daemon_refuses_streams_is_caught_up_by_a_rule_that_changed_meanwhile() {
     let mut host = setup().start().await;
@@ -56,11 +65,7 @@ async fn what_comes_while_the_daemon_refuses_streams_is_caught_up_by_a_rule_that
     host.say("alice", "m1");
     edit(&mut host, &rules("m")).await;
     host.say("alice", "m2");
-    host.simulator.refuse_subscriptions(None);
-    assert_eq!(host.until_said(3).await, numbered(0..3));
-    host.say("alice", "m3");
-    assert_eq!(host.until_said(4).await, numbered(0..4));
-    host.stop().await;
+    all_are_there_when_the_daemon_is_back(host).await;
 }
 
 #[tokio::test]
@@ -78,11 +83,7 @@ async fn what_the_old_stream_still_had_when_both_were_lost_is_caught_up() {
     gate.notify_one();
     host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
     host.say("alice", "m2");
-    host.simulator.refuse_subscriptions(None);
-    assert_eq!(host.until_said(3).await, numbered(0..3));
-    host.say("alice", "m3");
-    assert_eq!(host.until_said(4).await, numbered(0..4));
-    host.stop().await;
+    all_are_there_when_the_daemon_is_back(host).await;
 }
 
 #[tokio::test]

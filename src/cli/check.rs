@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{Check, Done, Form, exit, output};
 use crate::{
-    diagnostic::{Diagnostic, Severity, render},
+    diagnostic::{Diagnostic, is_refused, render},
     lua::ScriptSpec,
     report::log,
     rules::RuleSet,
@@ -14,19 +14,8 @@ use crate::{
 /// Reads rules and loads their scripts aside.
 pub(super) fn everything(paths: &[PathBuf]) -> (RuleSet, Vec<Diagnostic>) {
     let (rules, mut diagnostics) = RuleSet::load(paths, Catalog::embedded());
-    diagnostics.extend(scripts(&rules));
+    diagnostics.extend(ScriptSpec::check_all(&rules));
     (rules, diagnostics)
-}
-
-/// Loads the scripts of rules aside, refused rules' too.
-pub(super) fn scripts(rules: &RuleSet) -> impl Iterator<Item = Diagnostic> {
-    // With commands of administration: whether a key for them is given is not the script's mistake.
-    ScriptSpec::group_all(rules).into_iter().flat_map(|script| script.check(true))
-}
-
-/// Whether a set with these diagnostics is refused.
-pub(super) fn is_refused(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 pub(super) fn run(arguments: &Check) -> Done {

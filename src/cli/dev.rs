@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     daemon::{Daemon, Secret, Settings, TlsFiles},
+    diagnostic::is_refused,
     engine::Engine,
     lua::Counters,
     report::{Event, Level, Reporter, Sink, log},
@@ -47,7 +48,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(super) fn run(arguments: &Dev) -> Done {
     let (rules, diagnostics) = check::everything(&arguments.rules.paths);
     if !diagnostics.is_empty() {
-        let rejected = check::is_refused(&diagnostics);
+        let rejected = is_refused(&diagnostics);
         let reporter = Reporter::new(vec![log::to_stderr(arguments.logging.format(), Level::Info)]);
         reporter.emit(&Event::Checked { diagnostics: diagnostics.into(), rejected });
         if rejected {

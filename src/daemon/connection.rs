@@ -25,14 +25,13 @@ use tokio::{
 use tonic::{Request, Status, body::Body, client::Grpc};
 
 use super::{
-    CONNECT_TIMEOUT,
+    CONNECT_TIMEOUT, PING_TIMEOUT,
     codec::RawCodec,
     error::{Break, CallError, innermost},
     exchange::Exchange,
     preface::Greeting,
     transport::{Pulse, Socket, Target},
 };
-
 use crate::schema::Catalog;
 
 /// Streams on one connection where the daemon sets no lower limit. With `STREAM_WINDOW` each, all of them stalled take
@@ -55,7 +54,6 @@ const COMMAND_WINDOW: u32 = 1024 * 1024;
 /// still noticed in time by TCP's own probes.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const LONGEST_PING_INTERVAL: Duration = Duration::from_mins(5);
-const PING_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What a daemon says with its farewell when it is pinged too often.
 const TOO_MANY_PINGS: &str = "too_many_pings";
@@ -229,12 +227,11 @@ async fn look_after(connection: Weak<Connection>, interval: Duration) {
         // What is heard in one half is asked for in the next: together they are the interval.
         sleep(interval / 2).await;
         let Some(connection) = connection.upgrade().filter(|connection| connection.lives()) else { return };
-        let is_full = *connection.used.lock().unwrap_or_else(PoisonError::into_inner) >= connection.limit();
-        if connection.pulse.take() || is_full {
+        if connection.pulse.take() || connection.has(connection.limit()) {
             continue;
         }
         let Some(path) = Catalog::embedded().liveness().and_then(|path| path.parse().ok()) else { return };
-        let mut grpc = Grpc::with_origin(connection.exchange.clone(), connection.target.origin().clone());
+        let mut grpc = connection.grpc();
         let asked = grpc.unary(Request::new(Bytes::new()), path, RawCodec);
         // Any answer is one, and so is anything else that is heard meanwhile.
         if timeout(PING_TIMEOUT, asked).await.is_err() && !connection.pulse.take() {
@@ -250,7 +247,7 @@ async fn serve(serving: Serving, over: watch::Sender<Option<CallError>>, pings: 
     let cause = match serving.await {
         Ok(()) => CallError::closed(),
         Err(error) => {
-            let cause = CallError::broken(&error, PING_TIMEOUT);
+            let cause = CallError::broken(&error);
             if cause.message.contains(TOO_MANY_PINGS) {
                 let interval = gate.slow_down(pings).as_secs();
                 let advice = "the daemon finds our pings too frequent; they are sent every";
@@ -275,8 +272,16 @@ impl Connection {
             Purpose::Subscriptions => (self.limit() - 1).clamp(1, STREAMS_PER_CONNECTION),
             Purpose::Commands => usize::MAX,
         };
-        let full = *self.used.lock().unwrap_or_else(PoisonError::into_inner) >= room;
-        (!full).then(|| Lease::take(Arc::clone(self)))
+        (!self.has(room)).then(|| Lease::take(Arc::clone(self)))
+    }
+
+    /// Whether at least so many calls are on it.
+    fn has(&self, calls: usize) -> bool {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) >= calls
+    }
+
+    fn grpc(&self) -> Grpc<Exchange> {
+        Grpc::with_origin(self.exchange.clone(), self.target.origin().clone())
     }
 
     /// How many calls the server takes at one time, at least one.
@@ -297,7 +302,7 @@ impl Lease {
 
     /// What calls are made with.
     pub(super) fn grpc(&self) -> Grpc<Exchange> {
-        Grpc::with_origin(self.0.exchange.clone(), self.0.target.origin().clone())
+        self.0.grpc()
     }
 
     /// Classifies the status of a call on this connection; one that ended gets no further callers.
@@ -310,7 +315,7 @@ impl Lease {
                 self.0.retire();
                 return CallError::unsent();
             }
-            Some(Break::Connection(error)) => CallError::broken(error, PING_TIMEOUT),
+            Some(Break::Connection(error)) => CallError::broken(error),
         };
         self.0.retire();
         let mut ended = self.0.ended.clone();

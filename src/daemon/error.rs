@@ -42,6 +42,13 @@ pub enum Disposition {
     Unauthorised,
 }
 
+impl Disposition {
+    /// Whether the daemon does not want the call, so that nothing is to be expected of asking soon.
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(self, Self::Permanent | Self::Unauthorised)
+    }
+}
+
 /// What ended a call that the daemon did not answer.
 pub(super) enum Break<'e> {
     /// We knew before anything was sent.
@@ -118,18 +125,10 @@ impl CallError {
         Self::new(code, message, disposition)
     }
 
-    /// Puts into words why a connection ended; `limit` is how long a ping may stay unanswered.
-    pub(super) fn broken(error: &(dyn Error + 'static), limit: Duration) -> Self {
-        let (mut hyper, mut h2) = (None, None);
-        for cause in chain(error) {
-            hyper = hyper.or(cause.downcast_ref::<hyper::Error>());
-            h2 = h2.or(cause.downcast_ref::<h2::Error>());
-        }
+    /// Puts into words why a connection ended.
+    pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
+        let h2 = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
         let text = clean(&innermost(error));
-        if hyper.is_some_and(hyper::Error::is_timeout) {
-            let seconds = limit.as_secs();
-            return Self::unavailable(format!("the connection broke: no answer to a ping within {seconds} s"));
-        }
         Self::unavailable(match h2 {
             Some(h2) if h2.is_go_away() && h2.is_remote() => {
                 let reason = text.trim_start_matches("connection error received: ").to_owned();

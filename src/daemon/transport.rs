@@ -26,7 +26,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    CallError,
+    CallError, PING_TIMEOUT,
     preface::{Greeting, Preface},
     tls::{Tls, TlsFiles},
 };
@@ -140,7 +140,7 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
-/// Has TCP itself look after a connection, beside HTTP/2's pings, which a daemon may not want often: a peer that the
+/// Has TCP itself look after a connection, beside the calls that ask whether it is there: a peer that the
 /// network lost is noticed within 19 s when idle, and within 18 s when it owes us an acknowledgement.
 fn probe(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
@@ -204,15 +204,13 @@ impl Drop for Socket {
 
 const CLOSED: &str = "the server closed the connection";
 
-/// Said of a peer that was asked whether it is there.
-const UNANSWERED: &str = "no answer to a ping within 8 s";
-
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
         if this.given_up.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, UNANSWERED)));
+            let unanswered = format!("no answer to a ping within {} s", PING_TIMEOUT.as_secs());
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, unanswered)));
         }
         let read = match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),

@@ -24,7 +24,7 @@ use super::{
     feed::Feed,
     handover::Handover,
     plan::{FeedKey, Plan, View},
-    prepare::{Next, feeds_of},
+    prepare::Next,
     route::Route,
 };
 use crate::{
@@ -198,7 +198,7 @@ impl Engine {
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {
-        let feeds = feeds_of(view);
+        let feeds = view.feeds();
         let moved: BTreeMap<_, _> = plan.moved.iter().filter(|(rule, from)| is_same(view, rule, from)).collect();
         let joined = self.joined(plan, &feeds, &moved);
         let mut closed = BTreeMap::new();

@@ -9,10 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::herald::{Change, Herald};
-use crate::{
-    daemon::{CallError, Disposition},
-    report::FeedName,
-};
+use crate::{daemon::CallError, report::FeedName};
 
 /// Where a feed stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +131,7 @@ impl Cell {
         let (now, cause) = (Timestamp::now(), error.to_string());
         let next_try = SignedDuration::try_from(pause).ok().and_then(|pause| now.checked_add(pause).ok());
         let retry_in = pause.as_secs_f64();
-        let refused = matches!(error.disposition, Disposition::Permanent | Disposition::Unauthorised);
+        let refused = error.disposition.is_refusal();
         let before = self.state();
         let since = match before {
             State::Opening { since, .. } if !refused => since,
@@ -175,7 +172,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::report::{Event, Reporter};
+    use crate::{
+        daemon::Disposition,
+        report::{Event, Reporter},
+    };
 
     const NAME: fn() -> FeedName =
         || FeedName { subscription: "any".into(), rules: Arc::default(), place: "rules.yaml:1".into() };

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 mod pace;
 
 use super::{
+    BATCH,
     catch_up::{CatchUp, now},
     cell::Cell,
     herald::{Change, Herald},
@@ -34,9 +35,6 @@ use crate::{
     schema::{Subscription, encode},
 };
 use pace::{is_slow, retry_at};
-
-/// Notifications handed over at once, when so many are ready.
-const BATCH: usize = 64;
 
 /// A stream that lived this long was a good one: the next loss starts with the shortest pause.
 const STABLE: Duration = Duration::from_secs(10);
@@ -355,8 +353,7 @@ impl Feed {
 
     fn lost(&self, error: &CallError) {
         // What is not going to stand has the old stream no longer asked for either.
-        let for_good = matches!(error.disposition, Disposition::Permanent | Disposition::Unauthorised);
-        self.current().iter().for_each(|route| route.lost(for_good));
+        self.current().iter().for_each(|route| route.lost(error.disposition.is_refusal()));
     }
 
     fn current(&self) -> Arc<[Route]> {

@@ -87,6 +87,17 @@ pub struct Plan {
     pub moved: BTreeMap<String, FeedKey>,
 }
 
+impl View {
+    /// The streams of its rules, each once, with whom they feed.
+    pub(super) fn feeds(&self) -> BTreeMap<FeedKey, BTreeSet<String>> {
+        let mut feeds = BTreeMap::<FeedKey, BTreeSet<String>>::new();
+        for (name, rule) in &self.rules {
+            feeds.entry(rule.feed.clone()).or_default().insert(name.clone());
+        }
+        feeds
+    }
+}
+
 impl Plan {
     /// Compares the running set with the one to run. `completed` are the running set's streams that delivered their
     /// `count`: one of a changed rule is opened anew.
@@ -117,18 +128,17 @@ impl Plan {
     }
 
     fn feeds(&mut self, old: &View, new: &View, completed: &BTreeSet<FeedKey>) {
-        let keys = |view: &View| view.rules.values().map(|rule| rule.feed.clone()).collect::<BTreeSet<_>>();
-        let (before, after) = (keys(old), keys(new));
+        let (before, after) = (old.feeds(), new.feeds());
         let anew =
             |key: &FeedKey| completed.contains(key) && key.own.as_ref().is_some_and(|rule| self.changed.contains(rule));
-        for key in &after {
-            if before.contains(key) && !anew(key) {
+        for key in after.keys() {
+            if before.contains_key(key) && !anew(key) {
                 self.held.push(key.clone());
             } else {
                 self.opened.push(key.clone());
             }
         }
-        self.closed = before.iter().filter(|key| !after.contains(key) || anew(key)).cloned().collect();
+        self.closed = before.keys().filter(|key| !after.contains_key(*key) || anew(key)).cloned().collect();
     }
 
     /// Whether there is nothing to do.

@@ -3,11 +3,7 @@
 //! Files are read and scripts loaded aside; scripts that give way hand on their state. What comes out can be applied
 //! without fail, or is every mistake there is.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use futures_util::future::join_all;
 use tokio::{task::spawn_blocking, time::Instant};
@@ -17,7 +13,7 @@ use super::{
     plan::{FeedKey, RuleView, ScriptView, View},
 };
 use crate::{
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Diagnostic, is_refused},
     lua::{Prepared, Script, ScriptKey, ScriptSpec},
     rules::{
         Handler, MAX_SCRIPT_BYTES, Rule, RuleSet,
@@ -67,7 +63,7 @@ impl Engine {
             let (rules, mut diagnostics) = RuleSet::load(&paths, Catalog::embedded());
             if is_refused(&diagnostics) {
                 // The scripts' mistakes too: what is wrong is told at once.
-                diagnostics.extend(ScriptSpec::group_all(&rules).into_iter().flat_map(|script| script.check(true)));
+                diagnostics.extend(ScriptSpec::check_all(&rules));
             }
             Loaded { rules, diagnostics, now, begun }
         });
@@ -211,23 +207,10 @@ fn rule_view(rule: &Rule, script: &ScriptKey, catch_up: bool) -> RuleView {
     RuleView { feed, script: script.clone(), function, pace: (rule.timeout, rule.concurrency, rule.order) }
 }
 
-fn is_refused(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
-}
-
 /// Nobody means to run nothing by saving a file: it is empty because it is being written.
 fn nothing_left(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let message = "no rules are left";
     let help = "to run none, stop the host; a file that is empty for a moment is no reason to stop handling";
     diagnostics.push(Diagnostic::error("no-rules", message).help(help));
     diagnostics
-}
-
-/// The streams of rules, each once.
-pub(super) fn feeds_of(view: &View) -> BTreeMap<FeedKey, BTreeSet<String>> {
-    let mut feeds = BTreeMap::<FeedKey, BTreeSet<String>>::new();
-    for (name, rule) in &view.rules {
-        feeds.entry(rule.feed.clone()).or_default().insert(name.clone());
-    }
-    feeds
 }

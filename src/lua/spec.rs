@@ -123,6 +123,12 @@ impl ScriptSpec {
         Self { name: name.into(), key, text, root, shown_root, rules, inputs: Inputs::default(), origins }
     }
 
+    /// Loads the scripts of all rules aside, refused rules' too, with commands of administration: whether a key for them is
+    /// given is not the script's mistake.
+    pub fn check_all(rules: &RuleSet) -> impl Iterator<Item = Diagnostic> {
+        Self::group_all(rules).into_iter().flat_map(|script| script.check(true))
+    }
+
     /// Loads the script in a VM of its own and throws it away: everything that can be known without a daemon. It has as
     /// much time as when it is loaded to run.
     pub fn check(&self, admin: bool) -> Vec<Diagnostic> {

@@ -34,7 +34,7 @@ pub(super) fn retry_at(error: &CallError, attempts: &mut ExponentialBackoff) -> 
 
 /// Whether the pause after it is so long that a change of the rules is worth an attempt.
 pub(super) fn is_slow(disposition: Disposition) -> bool {
-    matches!(disposition, Disposition::Later | Disposition::Permanent | Disposition::Unauthorised)
+    disposition.is_refusal() || disposition == Disposition::Later
 }
 
 #[cfg(test)]
