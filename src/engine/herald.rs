@@ -1,8 +1,8 @@
 //! The herald: what happens to streams, told together where it happens together.
 //!
 //! A thousand streams that lose one connection are one piece of news. Feeds tell the herald each change of their state
-//! once; what comes without a
-//! moment's rest between becomes one event for each cause. The order of each feed's own changes stays.
+//! once; what comes without a moment's rest between becomes one event for each cause. The order of each feed's own
+//! changes stays.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,8 +18,10 @@ mod tests;
 
 use crate::report::{Event, FeedName, Reporter};
 
-/// How long it must have been quiet until what happened is told.
-const MOMENT: Duration = Duration::from_millis(100);
+/// What happened is told when this many looks in a row, this far apart, found nothing new. Several short ones: on a busy
+/// machine, which may leave us standing for longer than all of them, a pause of ours still passes for one look only.
+const LOOKS: u32 = 4;
+const LOOK: Duration = Duration::from_millis(25);
 
 /// How long news waits at most while there is more.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -62,12 +64,26 @@ impl Herald {
             while let Some(first) = changes.recv().await {
                 let (mut news, end) = (Vec::new(), Instant::now() + LONGEST);
                 lost.retain(|_, since| since.elapsed() < SHORTLY);
-                let mut next = Ok(Some(first));
-                while let Ok(Some(change)) = next {
-                    lost.remove(&change.0);
-                    add(&mut news, change);
-                    let until = if lost.is_empty() { end.min(Instant::now() + MOMENT) } else { end };
-                    next = timeout_at(until, changes.recv()).await;
+                let (mut next, mut quiet) = (Some(first), 0);
+                loop {
+                    match next {
+                        Some(change) => {
+                            lost.remove(&change.0);
+                            add(&mut news, change);
+                            quiet = 0;
+                        }
+                        None => quiet += 1,
+                    }
+                    let now = Instant::now();
+                    if now >= end || lost.is_empty() && quiet >= LOOKS {
+                        break;
+                    }
+                    let until = if lost.is_empty() { end.min(now + LOOK) } else { end };
+                    next = match timeout_at(until, changes.recv()).await {
+                        // Nobody is left to tell anything.
+                        Ok(None) => break,
+                        told => told.ok().flatten(),
+                    };
                 }
                 for news in news {
                     if let Change::Lost { .. } = news.change {
