@@ -6,8 +6,8 @@
 //! - A18 SERVFAIL and time-outs of a resolver, A20 interfaces that go down: they need namespaces of their own, with the
 //!   daemon inside. A name that does not exist is here; what does not answer is A7.
 //! - A19: this machine has no second address family; `daemon/transport.rs` tests the race of addresses.
-//! - A7 during the handshake of TLS, B1 to B4: `tests/tls.rs` has every certificate and every mistaken port; here is one of
-//!   each with the program, and that they do not end it.
+//! - B1 to B4: `tests/tls.rs` has every certificate and every mistaken port; here is one of each with the program, and that
+//!   they do not end it.
 //! - B3, a clock that is wrong: it needs a preloaded library.
 //! - B6 with a file and a signal: `tests/tls.rs` shows that new calls go under new keys; nothing reads a file again yet.
 //! - E8: no message of this daemon nests itself.

@@ -9,15 +9,16 @@
 //! what was handed over before it; before anything was handed over, what a clock of the host's that is ahead of the
 //! daemon's takes for older than the stream. Conditions are met by what a message is when it is listed: one that was
 //! changed so that it meets them now is handed over. A host that dies, rather than stops, hands over again what came in
-//! the seconds before, since its cursor was kept last.
+//! the seconds before, since its cursor was kept last, and loses what was queued before that and not handled.
 
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 mod cursors;
 mod seen;
@@ -28,16 +29,17 @@ pub use cursors::Cursors;
 pub(super) use seen::Cursor;
 use seen::Seen;
 
+use super::BATCH;
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages},
     schema::{Recovery, Subscription, recovery::Wanted, wire::WireError},
 };
 
-/// Notifications handed over at once.
-const BATCH: usize = 64;
-
 /// Lists in a row that yield nothing before the stream is read without.
 const ATTEMPTS: u32 = 3;
+
+/// How long the daemon may keep us waiting for a page of a list: the stream that is to be read then waits too.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a feed knows of what it handed over: the cursor by which it finds out what it missed.
 pub(super) struct CatchUp {
@@ -111,7 +113,7 @@ impl CatchUp {
         let messages = match request {
             Some(request) => {
                 let place = daemon.place().await?;
-                Some(daemon.subscribe(place, &self.recovery.command.method, request).await?)
+                Some(in_time(daemon.subscribe(place, &self.recovery.command.method, request)).await?)
             }
             None => None,
         };
@@ -165,7 +167,7 @@ impl Missed {
                 return Ok(Some(batch));
             }
             let Some(messages) = &mut self.messages else { return Ok(None) };
-            match messages.next().await? {
+            match in_time(messages.next()).await? {
                 Some(page) => self.page = catch_up.recovery.notifications(&page).map_err(unreadable)?.into(),
                 None => self.messages = None,
             }
@@ -190,6 +192,15 @@ impl Missed {
         }
         batch
     }
+}
+
+/// Waits for a part of a list, and no longer than [`PATIENCE`].
+async fn in_time<T>(part: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+    let late = |_| {
+        let message = format!("no part of the list of what was missed came within {} s", PATIENCE.as_secs());
+        Err(CallError::new("DEADLINE_EXCEEDED", message, Disposition::Retry))
+    };
+    timeout(PATIENCE, part).await.unwrap_or_else(late)
 }
 
 /// A list that is no message of the type it should be: asking again gets the same.

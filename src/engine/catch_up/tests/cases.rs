@@ -195,3 +195,27 @@ async fn a_list_that_is_none_is_given_up() {
     let error = bench.list(usize::MAX).await.unwrap_err();
     assert!(bench.catch_up.failed(&error), "{error}");
 }
+
+#[tokio::test]
+async fn a_list_that_never_comes_is_not_waited_for_for_ever() {
+    let mut bench = Bench::plain().await;
+    bench.open().await;
+    bench.close().await;
+    bench.say("alice", "missed", 0);
+    bench.simulator.script("message_list", Reply::Never, 1);
+    assert!(bench.subscribe().await);
+    bench.simulator.clear_recorded();
+    let simulator = bench.simulator.handle();
+    let stopped = async {
+        simulator.wait_recorded("message_list", 1).await;
+        tokio::time::pause();
+    };
+    let (listed, ()) = tokio::join!(bench.list(usize::MAX), stopped);
+    let error = listed.unwrap_err();
+    assert_eq!((error.code, error.disposition), ("DEADLINE_EXCEEDED", Disposition::Retry), "{error}");
+    assert!(!bench.catch_up.failed(&error), "the stream is opened again, and the list asked for once more");
+    tokio::time::resume();
+    bench.close().await;
+    bench.open().await;
+    assert_eq!(bench.handed, ["missed"]);
+}
