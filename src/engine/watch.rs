@@ -30,9 +30,9 @@ use crate::{
 };
 
 /// How long nothing happens before the first look: editors and version control write several files, one after another.
-const QUIET: Duration = Duration::from_millis(150);
+const QUIET: Duration = Duration::from_millis(100);
 
-/// Between the first look and the one that confirms it. With [`QUIET`], a save is told after 200 ms.
+/// Between the first look and the one that confirms it. With [`QUIET`], a save is told after 150 ms.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks at a change that no event announced: nothing says whether somebody is still writing.
