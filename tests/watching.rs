@@ -138,7 +138,7 @@ async fn a_file_that_stays_open_holds_up_nothing_for_ever() {
     site.changed().await;
     site.hold();
     site.looked().await;
-    // It no longer counts, whatever else is written to it.
+    // Until somebody writes to it again, and then lets it be.
     open.write_all(NEW.as_bytes()).unwrap();
     site.changed().await;
     site.hold();

@@ -2,7 +2,7 @@
 //!
 //! Events of the file system are only reasons to look: what a look finds is compared with what the caller holds, by
 //! content. A change counts once it is at rest: nothing happened for a while, nobody has a file open who was seen to
-//! write to it, and two looks found the same. Loading again is the caller's.
+//! write to it of late, and two looks found the same. Loading again is the caller's.
 
 mod ears;
 mod eyes;
@@ -41,7 +41,7 @@ const UNANNOUNCED_PAUSE: Duration = Duration::from_secs(1);
 /// A busy directory puts off the first look no longer than this.
 const LONGEST_UNQUIET: Duration = Duration::from_secs(2);
 
-/// A file that is kept open, or is never the same twice, holds up the others no longer than this.
+/// A file that stays open holds up the others for so long after it was last written to: some programs never close theirs.
 const LONGEST_UNREST: Duration = Duration::from_secs(10);
 
 /// Network and overlay file systems tell no events, and watches can be lost: a look that needs no reason.
@@ -156,8 +156,7 @@ impl Watch {
             let announced = before.announced || ears.first().is_some();
             before.ended + if announced { PAUSE } else { UNANNOUNCED_PAUSE }
         });
-        let closed = if ears.is_written_to(now) { due + LONGEST_UNREST } else { due };
-        quiet.max(paused).max(closed)
+        quiet.max(paused).max(ears.written_until().unwrap_or(due))
     }
 
     /// Looks, or waits for the look that is under way; none when it could not be done.
@@ -176,11 +175,11 @@ impl Watch {
             self.due = None;
             return false;
         };
-        let due = *self.due.get_or_insert(look.ended);
+        self.due.get_or_insert(look.ended);
         let is_same = before.as_ref().is_some_and(|before| before.found == look.found);
         look.announced |= before.is_some_and(|before| before.announced);
         self.before = Some(look);
-        (is_same && !self.shared.ears.is_written_to(now)) || now >= due + LONGEST_UNREST
+        is_same && self.shared.ears.written_until().is_none_or(|until| until <= now)
     }
 }
 

@@ -21,13 +21,20 @@ fn shell(root: &Path, script: &str) {
     assert!(status.success(), "{script}");
 }
 
+/// Five of them, with what comes before the first, are longer than a file may stay open that nobody writes to.
+const FIFTH_OF_UNREST: Duration = Duration::from_millis(2200);
+
 /// Writes with pauses in which a file that is not seen to be open would pass for finished.
-fn in_chunks(mut file: File) {
+fn in_chunks(file: File) {
+    with_pauses(file, LONGER_THAN_QUIET);
+}
+
+fn with_pauses(mut file: File, pause: Duration) {
     for chunk in NEW.as_bytes().chunks(6) {
-        thread::sleep(LONGER_THAN_QUIET);
+        thread::sleep(pause);
         file.write_all(chunk).unwrap();
     }
-    thread::sleep(LONGER_THAN_QUIET);
+    thread::sleep(pause);
 }
 
 /// A mounted config map: the names are links through `..data`, which is swapped.
@@ -62,6 +69,12 @@ const A: Option<&str> = Some("rules/a.yaml");
 pub(crate) const WAYS: &[Way] = &[
     ("in place", nothing, |root| fs::write(root.join("rules/a.yaml"), NEW).unwrap(), A),
     ("in chunks", nothing, |root| in_chunks(File::create(root.join("rules/a.yaml")).unwrap()), A),
+    (
+        "in chunks, for long",
+        nothing,
+        |root| with_pauses(File::create(root.join("rules/a.yaml")).unwrap(), FIFTH_OF_UNREST),
+        A,
+    ),
     (
         "appended in chunks",
         |root| fs::write(root.join("rules/a.yaml"), "").unwrap(),

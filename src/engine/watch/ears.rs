@@ -32,7 +32,7 @@ struct Heard {
     /// The first event since the last look began.
     first: Option<Instant>,
     last: Option<Instant>,
-    /// Files that were written to and not closed, by the time of the first writing.
+    /// Files that were written to and not closed, by the time of the last writing.
     written: BTreeMap<PathBuf, Instant>,
     /// What is listened to.
     ground: Ground,
@@ -97,9 +97,9 @@ impl Ears {
         lock(&self.heard).last
     }
 
-    /// Whether a file that is read is open with somebody who wrote to it; one that stays open no longer counts.
-    pub(super) fn is_written_to(&self, now: Instant) -> bool {
-        lock(&self.heard).written.values().any(|since| now < *since + LONGEST_UNREST)
+    /// Until when a file that is read counts as being written to, where one is open with somebody who wrote to it.
+    pub(super) fn written_until(&self) -> Option<Instant> {
+        lock(&self.heard).written.values().max().map(|last| *last + LONGEST_UNREST)
     }
 
     /// Listens for this from now on.
@@ -119,8 +119,9 @@ impl Heard {
     fn take_in(&mut self, news: &News, path: PathBuf) {
         match news {
             News::Written => {
-                if self.written.len() < MOST_WRITTEN && self.ground.means(&path) {
-                    self.written.entry(path).or_insert_with(Instant::now);
+                let has_room = self.written.len() < MOST_WRITTEN || self.written.contains_key(&path);
+                if has_room && self.ground.means(&path) {
+                    self.written.insert(path, Instant::now());
                 }
             }
             News::Closed => drop(self.written.remove(&path)),
@@ -191,24 +192,34 @@ mod tests {
         for begin in [WRITE, EventKind::Create(CreateKind::File)] {
             for end in ends {
                 hear(&ears, begin, &file);
-                assert!(ears.is_written_to(Instant::now()), "{begin:?}");
+                assert!(ears.written_until().is_some(), "{begin:?}");
                 hear(&ears, EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), &file);
-                assert!(ears.is_written_to(Instant::now()), "{begin:?}");
+                assert!(ears.written_until().is_some(), "{begin:?}");
                 hear(&ears, end, &file);
-                assert!(!ears.is_written_to(Instant::now()), "{begin:?} {end:?}");
+                assert!(ears.written_until().is_none(), "{begin:?} {end:?}");
             }
         }
     }
 
     #[test]
-    fn what_is_not_read_or_stays_open_holds_up_nothing() {
+    fn what_is_not_read_or_stays_open_holds_up_nothing_for_ever() {
         let (ears, folder, file) = ears();
         hear(&ears, WRITE, &folder.path().join("host.log"));
-        assert!(!ears.is_written_to(Instant::now()));
+        assert!(ears.written_until().is_none());
         hear(&ears, WRITE, &file);
-        assert!(!ears.is_written_to(Instant::now() + LONGEST_UNREST));
+        assert!(ears.written_until().unwrap() <= Instant::now() + LONGEST_UNREST);
         ears.listen(Ground::default());
-        assert!(!ears.is_written_to(Instant::now()));
+        assert!(ears.written_until().is_none());
+    }
+
+    #[test]
+    fn the_last_writing_counts() {
+        let (ears, _folder, file) = ears();
+        hear(&ears, WRITE, &file);
+        let first = ears.written_until().unwrap();
+        lock(&ears.heard).written.values_mut().for_each(|last| *last -= LONGEST_UNREST);
+        hear(&ears, WRITE, &file);
+        assert!(ears.written_until().unwrap() >= first);
     }
 
     #[test]
@@ -248,7 +259,7 @@ mod tests {
         ears.begin();
         hear(&ears, WRITE, &file);
         ears.hear(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
-        assert!(ears.was_shaken() && ears.begin() && !ears.is_written_to(Instant::now()));
+        assert!(ears.was_shaken() && ears.begin() && ears.written_until().is_none());
         ears.hear(Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
         assert!(ears.was_shaken() && ears.begin());
     }
