@@ -1,7 +1,7 @@
 //! What happened, as plain data, and who is told.
 //!
 //! The floors above emit an [`Event`]; they know neither its wording nor its readers. The log is one reader
-//! ([`log`]); `dev`'s chat is another.
+//! ([`log`], over [`sink`]); `dev`'s chat is another.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use crate::diagnostic::Diagnostic;
 
 pub mod log;
+pub mod sink;
 
 /// Something that happened.
 #[derive(Debug, Clone)]

@@ -12,8 +12,13 @@ pub(super) fn answer(text: &str) {
 
 /// Prints what went wrong, and ends with a code.
 pub(super) fn failure(code: u8, text: &str) -> Done {
-    tell(&format!("olvid-rules: {text}\n"));
+    tell(&failed(text));
     Err(code)
+}
+
+/// What went wrong, as it is printed.
+pub(super) fn failed(text: &str) -> String {
+    format!("olvid-rules: {text}\n")
 }
 
 /// Prints to standard error.

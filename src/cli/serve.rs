@@ -21,31 +21,51 @@ use super::{
 use crate::{
     daemon::Daemon,
     engine::{Board, Cursors, Engine},
-    report::{Event, ReloadResult, Reporter, Trigger, log},
+    report::{Event, ReloadResult, Reporter, Trigger, sink::Outlet},
 };
 
 pub(super) fn run(arguments: &Run) -> Done {
-    let reporter = Reporter::new(vec![log::to_stderr(arguments.logging.format(), arguments.logging.least())]);
-    let found = settings::find(&arguments.connection).map_err(|mistake| usage(&mistake))?;
+    let outlet = Outlet::to_stderr(arguments.logging.format());
+    let outlet = match outlet {
+        Ok(outlet) => outlet,
+        Err(error) => return output::failure(exit::IO, &error.to_string()),
+    };
+    let reporter = Reporter::new(vec![outlet.reader(arguments.logging.least())]);
+    // Over the outlet too: after what was told before, and without waiting for who reads it.
+    host(arguments, &reporter).map_err(|End { code, cause }| {
+        if let Some(cause) = cause {
+            outlet.tell(&output::failed(&cause));
+        }
+        code
+    })
+}
+
+/// An end with an exit code, and what is to be said of it.
+struct End {
+    code: u8,
+    cause: Option<String>,
+}
+
+fn host(arguments: &Run, reporter: &Reporter) -> Result<(), End> {
+    let found = settings::find(&arguments.connection).map_err(usage)?;
     for notice in found.notices {
         reporter.emit(&Event::Notice(notice));
     }
     // One thread for all sockets: a runtime of several costs nearly twice the CPU for each notification.
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed(&error.to_string()))?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let done = runtime.block_on(async {
-        let daemon = Daemon::new(found.settings).map_err(|error| usage(&error.message))?;
-        serve(arguments, found.key_files, &daemon, &reporter).await
+        let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
+        serve(arguments, found.key_files, &daemon, reporter).await
     });
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(arguments: &Run, key_files: Vec<PathBuf>, daemon: &Daemon, reporter: &Reporter) -> Done {
+async fn serve(arguments: &Run, key_files: Vec<PathBuf>, daemon: &Daemon, reporter: &Reporter) -> Result<(), End> {
     // Before anything runs: a signal that comes early is not lost.
-    let mut stops = Stops::new().map_err(|error| failed(&error.to_string()))?;
-    let hangups = signal(SignalKind::hangup()).map_err(|error| failed(&error.to_string()))?;
+    let mut stops = Stops::new().map_err(failed)?;
+    let hangups = signal(SignalKind::hangup()).map_err(failed)?;
     let paths = &arguments.rules.paths;
     let cursors = state_directory(arguments).map(|folder| Cursors::open(&folder, reporter));
     let mut engine = Engine::new(daemon, reporter).catching_up(arguments.catch_up, cursors);
@@ -56,7 +76,7 @@ async fn serve(arguments: &Run, key_files: Vec<PathBuf>, daemon: &Daemon, report
     };
     if started.result == ReloadResult::Rejected {
         reporter.emit(&Event::Checked { diagnostics: Arc::clone(&started.diagnostics), rejected: true });
-        return Err(exit::MISTAKE);
+        return Err(End { code: exit::MISTAKE, cause: None });
     }
     let (mut requests, _serving) = control(arguments, &engine, daemon, reporter).await;
     let keys = Keyring::new(&arguments.connection, key_files, daemon, reporter);
@@ -142,10 +162,11 @@ impl Stops {
     }
 }
 
-fn usage(mistake: &str) -> u8 {
-    output::failure(exit::USAGE, mistake).err().unwrap_or(exit::USAGE)
+fn usage(mistake: String) -> End {
+    End { code: exit::USAGE, cause: Some(mistake) }
 }
 
-fn failed(cause: &str) -> u8 {
-    output::failure(exit::IO, cause).err().unwrap_or(exit::IO)
+#[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
+fn failed(error: std::io::Error) -> End {
+    End { code: exit::IO, cause: Some(error.to_string()) }
 }

@@ -1,6 +1,6 @@
 //! How a host ends: what runs is finished, what is late is named, and nothing can hold it up.
 
-use std::sync::Arc;
+use std::{io::Write as _, process::Command, sync::Arc};
 
 use olvid_rules::simulator::Reply;
 use serde_json::json;
@@ -129,23 +129,96 @@ fn a_hangup_at_the_start_is_a_reload_after_it() {
     host.stop();
 }
 
+/// A shell script in the site's folder, with the program as `$0`.
+fn shell(site: &Site, script: &str) -> Command {
+    let command = site.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(command.get_program()).current_dir(site.path("")).env_clear();
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    shell
+}
+
+fn kill(id: &str) {
+    assert!(Command::new("kill").args(["-TERM", id]).status().unwrap().success());
+}
+
 #[test]
 fn a_host_that_nobody_reads_ends_as_well() {
     // Its log goes into a pipe that is closed.
     let site = site(&versioned("one"));
-    let command = site.command(&[]);
-    let program = command.get_program().to_owned();
-    let script = "\"$0\" run --log-format json 2>&1 >/dev/null | head -n 1";
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", script]).arg(program).current_dir(site.path("")).env_clear();
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let mut shell = shell(&site, "\"$0\" run --log-format json 2>&1 >/dev/null | head -n 1");
     let host = Running { process: Process::start(&mut shell) };
     host.process.events("started", 1);
     site.streams(1, 1);
     site.emit(1, "x");
     let status = crate::status_when(&site, |status| status["counters"]["handled"] == 1);
-    let id = status["pid"].to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    kill(&status["pid"].to_string());
     assert_eq!(host.process.ended().0.code(), Some(0));
+}
+
+/// A host whose log goes into a pipe that nobody reads before a line comes in. What it says of itself is its exit code.
+const STUCK: &str = "exec 3<&0 4>&1
+{ \"$0\" run --log-format json --grace 3600 2>&1 >/dev/null </dev/null; echo \"code $?\" >&4; } |
+{ read -r go <&3; cat; }";
+
+/// Lines that are more than pipe and queue hold.
+const LINES: u64 = 800;
+
+/// Has a handler say more than anybody reads; returns the host's id once all is handled, so that nothing waits for a reader.
+fn talk(site: &Site) -> String {
+    site.streams(1, 1);
+    for number in 0..LINES {
+        site.emit(number, "x");
+    }
+    crate::status_when(site, |status| status["counters"]["handled"] == LINES)["pid"].to_string()
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_nothing_and_goes_on() {
+    let site = site("return function(n) print(n.message.discussion_id .. ' ' .. ('x'):rep(3500)) end");
+    let (process, mut input) = Process::start_with_input(&mut shell(&site, STUCK));
+    let id = talk(&site);
+    site.write("a.lua", "return function(n) print('new') end");
+    let reload = site.command(&["reload", "--wait"]).output().unwrap();
+    assert_eq!(reload.status.code(), Some(0));
+    writeln!(input, "go").unwrap();
+    let notice = process.events("notice", 1).remove(0)["message"].as_str().unwrap().to_owned();
+    site.emit(1, "x");
+    process.until("the line after", |line| line.contains("\"message\":\"new\"").then_some(()));
+    kill(&id);
+    let (_, log) = process.ended();
+    assert!(log.contains(&"code 0".to_owned()), "{}", log.join("\n"));
+    // What is there is the beginning, then how much is missing, then the rest.
+    let lines: Vec<_> = log.iter().filter(|line| *line != "code 0").cloned().collect();
+    crate::process::assert_log(&lines);
+    let said = events(&lines, "said");
+    let numbers: Vec<_> =
+        said.iter().filter_map(|said| said["message"].as_str()?.split(' ').next()?.parse::<u64>().ok()).collect();
+    let left_out: u64 = notice.split(' ').next().unwrap().parse().unwrap();
+    // The reload's line is among those that are missing.
+    assert!(numbers.len() as u64 + left_out > LINES, "{} {notice}", numbers.len());
+    assert!(events(&lines, "reloaded").is_empty() && events(&lines, "stopped").len() == 1, "{notice}");
+    assert_eq!(events(&lines, "notice").len(), 1);
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_up_the_end() {
+    for (script, signals) in [("", 1), ("while n.message.body == 'stay' do end", 2)] {
+        let script = format!("return function(n) {script} print(('x'):rep(3500)) end");
+        let site = site(&script);
+        let (process, _input) = Process::start_with_input(&mut shell(&site, STUCK));
+        let id = talk(&site);
+        if signals == 2 {
+            site.emit(1, "stay");
+            crate::status_when(&site, |status| status["rules"][0]["running"] == 1);
+        }
+        kill(&id);
+        if signals == 2 {
+            // The first has been heard.
+            site.streams(1, 0);
+            kill(&id);
+        }
+        process.until("its exit code", |line| (line == "code 0").then_some(()));
+    }
 }
