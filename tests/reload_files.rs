@@ -76,6 +76,22 @@ fn an_edit_of_one_rule_is_about_that_rule_and_its_stream() {
     host.stop();
 }
 
+/// A script that stays, and a rule that wants of it what it does not have; and one that is loaded anew, and broken.
+#[test]
+fn the_mistakes_of_all_scripts_are_told_at_once() {
+    let script = versioned("one");
+    let scripts = ["first.lua", "second.lua"].map(|name| (name, script.as_str()));
+    let site = Site::new(&[&[("rules.yaml", RULES)], &scripts[..]].concat());
+    let host = site.run(&[]);
+    site.write("second.lua", "return function(");
+    assert_eq!(host.reload(1).0, "rejected");
+    site.write("rules.yaml", RULES.replace("handler: first.lua", "handler: 'first.lua:missing'"));
+    assert_eq!(host.reload(2).0, "rejected");
+    let told = host.mistakes(2);
+    assert_eq!((told.len(), told), (2, site.checked("rules.yaml").0));
+    host.stop();
+}
+
 const UTIL: &str = "return { text = 'one' }";
 
 /// Edits of scripts and modules: the file, its content, what becomes of it, and what is said then.

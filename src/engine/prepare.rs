@@ -44,6 +44,9 @@ pub(super) struct Next {
     pub(super) warnings: Vec<Diagnostic>,
 }
 
+/// What is wrong with each script that is refused.
+type Mistakes = Vec<(ScriptKey, Vec<Diagnostic>)>;
+
 impl Loaded {
     /// A set that was read before, without mistakes.
     pub(super) fn of(rules: RuleSet) -> Self {
@@ -95,6 +98,7 @@ impl Engine {
             return Err(nothing_left(diagnostics));
         }
         let specs = ScriptSpec::group(&rules);
+        let order: Vec<ScriptKey> = specs.iter().map(|spec| spec.key.clone()).collect();
         let views: BTreeMap<ScriptKey, ScriptView> =
             specs.iter().map(|spec| (spec.key.clone(), self.script_view(spec, &now))).collect();
         let (kept, changed): (Vec<_>, Vec<_>) =
@@ -104,8 +108,12 @@ impl Engine {
             view.rules
                 .extend(spec.rules.iter().map(|rule| (rule.name.clone(), rule_view(rule, &spec.key, self.catch_up))));
         }
-        self.check_kept(kept, &view).await?;
-        let prepared = self.load_changed(changed, &mut view).await?;
+        let mut mistakes = self.check_kept(kept, &view).await;
+        let prepared = self.load_changed(changed, &mut view, &mut mistakes).await;
+        if !mistakes.is_empty() {
+            mistakes.sort_by_key(|(script, _)| order.iter().position(|key| key == script));
+            return Err(mistakes.into_iter().flat_map(|(_, found)| found).collect());
+        }
         self.hand_on(&prepared).await?;
         let (enabled, disabled): (Vec<_>, Vec<_>) = rules.rules.into_iter().partition(|rule| rule.enabled);
         let rules = enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
@@ -122,7 +130,7 @@ impl Engine {
     }
 
     /// Checks aside the scripts that stay but get rules, or rules with other functions.
-    async fn check_kept(&self, kept: Vec<ScriptSpec>, view: &View) -> Result<(), Vec<Diagnostic>> {
+    async fn check_kept(&self, kept: Vec<ScriptSpec>, view: &View) -> Mistakes {
         let known = |rule: &Arc<Rule>| {
             let before = self.running.view.rules.get(&rule.name);
             before
@@ -131,9 +139,12 @@ impl Engine {
         };
         let doubtful: Vec<_> = kept.into_iter().filter(|spec| !spec.rules.iter().all(known)).collect();
         let admin = self.daemon.is_admin();
-        let check = move || doubtful.iter().flat_map(|spec| spec.check(admin)).collect::<Vec<_>>();
-        let found = spawn_blocking(check).await.unwrap_or_default();
-        if is_refused(&found) { Err(found) } else { Ok(()) }
+        let refused = move |spec: ScriptSpec| {
+            let found = spec.check(admin);
+            is_refused(&found).then_some((spec.key, found))
+        };
+        let check = move || doubtful.into_iter().filter_map(refused).collect();
+        spawn_blocking(check).await.unwrap_or_default()
     }
 
     /// Loads new and changed scripts on threads of their own.
@@ -141,7 +152,8 @@ impl Engine {
         &mut self,
         changed: Vec<ScriptSpec>,
         view: &mut View,
-    ) -> Result<BTreeMap<ScriptKey, Prepared>, Vec<Diagnostic>> {
+        mistakes: &mut Mistakes,
+    ) -> BTreeMap<ScriptKey, Prepared> {
         let mut read = Vec::new();
         let loading = changed.into_iter().map(|mut spec| {
             spec.inputs = Inputs::telling(Arc::clone(&self.grown));
@@ -151,11 +163,11 @@ impl Engine {
             async move { (key, Prepared::load(spec, daemon, reporter, counters).await) }
         });
         let loading: Vec<_> = loading.collect();
-        let (mut prepared, mut mistakes) = (BTreeMap::new(), Vec::new());
+        let mut prepared = BTreeMap::new();
         for (key, result) in join_all(loading).await {
             match result {
                 Ok(script) => drop(prepared.insert(key, script)),
-                Err(found) => mistakes.extend(found),
+                Err(found) => mistakes.push((key, found)),
             }
         }
         for (key, inputs) in read {
@@ -165,7 +177,7 @@ impl Engine {
                 script.files = inputs;
             }
         }
-        if mistakes.is_empty() { Ok(prepared) } else { Err(mistakes) }
+        prepared
     }
 
     /// Hands the state of scripts that give way to those that take their place. They stand still from here on; where
