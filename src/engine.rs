@@ -40,7 +40,7 @@ use plan::View;
 use crate::{
     daemon::Daemon,
     diagnostic::Diagnostic,
-    lua::{Counters, RuleQueue, Script, ScriptKey},
+    lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey},
     report::{Event, Origin, Reload, ReloadResult, Reporter, Trigger},
     rules::{Rule, RuleSet, inputs::Fingerprint},
 };
@@ -241,18 +241,54 @@ impl Engine {
         // What feeds told is told before the end is.
         drop(self.herald);
         drop(timeout_at(deadline + LAST_MOMENT, self.telling).await);
-        let scripts = self.running.scripts.into_values().map(|(script, _)| script).chain(self.retired);
-        let late = join_all(scripts.map(|script| async move {
-            script.stop(deadline);
-            let name = Arc::clone(&script.name);
-            (!script.ended(deadline + LAST_MOMENT).await).then_some(name)
-        }));
-        for script in late.await.into_iter().flatten() {
-            let origin = Origin { rule: None, subscription: None, script, place: None };
-            self.reporter.emit(&Event::RunAbandoned(origin));
+        let Running { view, rules, queues, scripts, .. } = self.running;
+        let scripts = scripts.into_iter().map(|(key, (script, _))| (Some(key), script));
+        let late = join_all(scripts.chain(self.retired.into_iter().map(|script| (None, script))).map(
+            async |(key, script)| {
+                script.stop(deadline);
+                let name = Arc::clone(&script.name);
+                (!script.ended(deadline + LAST_MOMENT).await).then_some((key, name))
+            },
+        ));
+        for (key, script) in late.await.into_iter().flatten() {
+            let own = rules.values().filter(|rule| {
+                let view = view.rules.get(&rule.name);
+                view.is_some_and(|view| Some(&view.script) == key.as_ref())
+            });
+            let own = own.filter_map(|rule| Some((&**rule, queues.get(&rule.name)?.counters())));
+            for event in late_of(&script, own) {
+                self.reporter.emit(&event);
+            }
         }
         let handled = self.counters.settled.load(Ordering::Acquire);
         let unhandled = self.counters.queued.load(Ordering::Acquire) - handled;
         self.reporter.emit(&Event::Stopped { handled, unhandled });
     }
+}
+
+/// Names what a script has left that does not end: its rules with runs under way, and with notifications that wait.
+fn late_of<'r>(script: &Arc<str>, rules: impl Iterator<Item = (&'r Rule, &'r LaneCounters)>) -> Vec<Event> {
+    let origin = |rule: Option<&Rule>| Origin {
+        rule: rule.map(|rule| rule.name.as_str().into()),
+        subscription: rule.map(|rule| rule.subscription.name.as_str().into()),
+        script: Arc::clone(script),
+        place: None,
+    };
+    let (mut runs, mut waiting) = (Vec::new(), Vec::new());
+    for (rule, counters) in rules {
+        let running = counters.running.load(Ordering::Relaxed);
+        let settled = counters.settled.load(Ordering::Relaxed);
+        let count = counters.queued.load(Ordering::Relaxed).saturating_sub(settled).saturating_sub(running);
+        if running > 0 {
+            runs.push(Event::RunAbandoned(origin(Some(rule))));
+        }
+        if let Some(count) = usize::try_from(count).ok().filter(|count| *count > 0) {
+            waiting.push(Event::Unhandled { origin: origin(Some(rule)), count });
+        }
+    }
+    if runs.is_empty() {
+        // It runs what belongs to no rule any more.
+        runs.push(Event::RunAbandoned(origin(None)));
+    }
+    waiting.into_iter().chain(runs).collect()
 }

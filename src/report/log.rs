@@ -141,7 +141,7 @@ impl Record {
             Event::RunAbandoned(origin) => Self::new(
                 Level::Error,
                 "run_abandoned",
-                "still running at the end of the grace period".into(),
+                format!("still running at the end of the grace period, in {}", origin.script),
                 of(origin),
             ),
             Event::Said { origin, level, text, fields } => {

@@ -87,6 +87,25 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn a_person_reads_who_is_late() {
+    let site = site("return function() print('runs') while true do end end");
+    site.write("rules.yaml", format!("{RULES}{}", RULES.lines().nth(1).unwrap().replace("name: a", "name: b")));
+    let host = Process::start(&mut site.command(&["run", "--grace", "0.1"]));
+    site.streams(1, 1);
+    site.emit(1, "x");
+    host.until("the run", |line| line.ends_with("a: runs").then_some(()));
+    host.terminate();
+    let (status, log) = host.ended();
+    assert_eq!(status.code(), Some(0));
+    for line in [
+        "error a: still running at the end of the grace period, in a.lua",
+        "error b: 1 notifications were waiting at the end of the grace period",
+    ] {
+        assert!(log.iter().any(|told| told.contains(line)), "{line}\n{}", log.join("\n"));
+    }
+}
+
+#[test]
 fn a_script_that_loads_for_ever_does_not_hold_up_the_end() {
     let forever = "print('loading') while true do end";
     let site = site(forever);
