@@ -143,7 +143,7 @@ fn status(arguments: &Run, board: Arc<Board>, daemon: &str) -> impl Fn() -> Json
     }
 }
 
-/// The signals that ask for an end.
+/// The signals that ask for an end. Others that mean nothing here are not to bring it about.
 struct Stops {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -151,6 +151,10 @@ struct Stops {
 
 impl Stops {
     fn new() -> std::io::Result<Self> {
+        // These would end the host at once. Once listened to, a signal is never again the system's to act on.
+        for ignored in [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm()] {
+            drop(signal(ignored)?);
+        }
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 

@@ -106,6 +106,18 @@ fn a_person_reads_who_is_late() {
 }
 
 #[test]
+fn a_signal_that_means_nothing_does_not_end_it() {
+    let site = site(&versioned("one"));
+    let host = site.run(&[]);
+    for signal in ["USR1", "USR2", "ALRM"] {
+        host.process.signal(signal);
+    }
+    site.emit(1, "x");
+    host.until_said("one x 1");
+    host.stop();
+}
+
+#[test]
 fn a_script_that_loads_for_ever_does_not_hold_up_the_end() {
     let forever = "print('loading') while true do end";
     let site = site(forever);
