@@ -155,7 +155,8 @@ fn outcome(result: &str, generation: u64) -> Json {
 
 /// The status of a host in a directory to which nothing has happened.
 fn status(directory: &Path) -> Json {
-    json!({ "version": "0.1.0", "pid": 4711, "started": "2026-05-01T12:00:00Z", "uptime": 7200.4,
+    json!({ "version": "0.1.0", "pid": 4711, "started": "2026-05-01T12:00:00Z",
+        "now": "2026-05-01T14:00:00.400Z", "uptime": 7200.4,
         "directory": directory, "paths": ["rules.yaml", "rules.d"], "daemon": "http://localhost:50051", "generation": 1,
         "reload": { "generation": 1, "result": "started", "trigger": "start", "at": "2026-05-01T12:00:00Z", "took": 0.2,
             "added": ["ping"], "removed": [], "changed": [], "kept": 0, "scripts": [], "diagnostics": [], "text": "" },

@@ -137,6 +137,7 @@ fn status(arguments: &Run, board: Arc<Board>, daemon: &str) -> impl Fn() -> Json
         let mut status = board.status();
         if let (Json::Object(status), Json::Object(process)) = (&mut status, process.clone()) {
             status.extend(process);
+            status.insert("now".to_owned(), format!("{:.3}", Timestamp::now()).into());
             status.insert("uptime".to_owned(), begun.elapsed().as_secs_f64().into());
         }
         status

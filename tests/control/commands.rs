@@ -8,6 +8,8 @@ const SOCKET: &str = "work/x.sock";
 fn troubled() -> Json {
     let mut status = status(Path::new("/srv/\u{1b}[31mbot"));
     status["generation"] = 3.into();
+    // The machine slept for an hour of them.
+    status["uptime"] = 3600.4.into();
     status["reload"] = outcome("rejected", 3);
     status["reload"]["trigger"] = "files".into();
     status["reload"]["text"] = "error[yaml]: \u{1b}]0;t\u{7}no `x`\n --> rules.yaml:4:19\n".into();

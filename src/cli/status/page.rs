@@ -36,6 +36,7 @@ struct Status {
     version: String,
     pid: u64,
     started: String,
+    now: String,
     uptime: f64,
     directory: String,
     paths: Vec<String>,
@@ -100,7 +101,7 @@ pub(super) struct Outcome {
 /// Writes a status: in short, then what is wrong, then every rule.
 pub(super) fn status(status: &Json) -> Result<String, Error> {
     let status = Status::deserialize(status)?;
-    let clock = Clock::new(&status.started, status.uptime);
+    let clock = Clock::new(&status.started, &status.now);
     let mut out = String::new();
     summary(&status, &clock, &mut out);
     rejected(&status.reload, &clock, &mut out);
@@ -297,9 +298,8 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(started: &str, uptime: f64) -> Self {
-        let started: Option<Timestamp> = started.parse().ok();
-        Self { started, now: started.map_or(f64::NAN, seconds) + uptime }
+    fn new(started: &str, now: &str) -> Self {
+        Self { started: started.parse().ok(), now: now.parse().map_or(f64::NAN, seconds) }
     }
 
     fn since(&self, at: &str) -> String {
