@@ -113,7 +113,8 @@ fn alice_gets_her_answers() {
     let variables = [("OLVID_DAEMON_URL", url.as_str()), ("OLVID_CLIENT_KEY", KEY)];
     let host = run(folder.path(), &["rules.yaml", "more.yaml"], &variables);
     let feeds = host.events("started", 1)[0]["message"].as_str().unwrap().to_owned();
-    let feeds = feeds.split(", ").find_map(|part| part.strip_suffix(" streams")?.parse().ok()).unwrap();
+    let feeds =
+        feeds.split(", ").find_map(|part| part.trim_end_matches('s').strip_suffix(" stream")?.parse().ok()).unwrap();
     host.events("feed_opened", feeds);
     let mut alice = process::python(&interpreter, "alice.py", &[]);
     alice.env("OLVID_DAEMON_URL", &url).env("ALICE_KEY", "alice-key").env("BOB_KEY", "bob-key");

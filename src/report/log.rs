@@ -116,7 +116,9 @@ impl Record {
     pub fn of(event: &Event) -> Self {
         match event {
             Event::Started { rules, scripts, feeds } => {
-                let message = format!("running {rules} rules, {scripts} scripts, {feeds} streams");
+                let [rules, scripts, streams] = [(rules, "rule"), (scripts, "script"), (feeds, "stream")]
+                    .map(|(number, what)| counted(*number, what));
+                let message = format!("running {rules}, {scripts}, {streams}");
                 Self::new(Level::Info, "started", message, vec![])
             }
             Event::Checked { diagnostics, rejected } => {
@@ -250,6 +252,10 @@ fn mistakes(diagnostics: &[Diagnostic], rejected: bool, out: &mut String) {
     for mistake in diagnostics {
         Record::of_mistake(mistake, rejected).json(now, out);
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn of(origin: &Origin) -> Vec<(&'static str, Json)> {

@@ -158,7 +158,10 @@ impl Site {
     pub(crate) fn run(&self, arguments: &[&str]) -> Running {
         let host = self.begin(arguments);
         let started = host.process.events("started", 1)[0]["message"].as_str().unwrap().to_owned();
-        let streams = started.split(", ").find_map(|part| part.strip_suffix(" streams")?.parse().ok()).unwrap();
+        let streams = started
+            .split(", ")
+            .find_map(|part| part.trim_end_matches('s').strip_suffix(" stream")?.parse().ok())
+            .unwrap();
         host.process.events("feed_opened", streams);
         host
     }
