@@ -317,6 +317,7 @@ impl Engine {
             request: rule.request.clone(),
             remaining: rule.count,
             catch_up,
+            away: None,
             routes: receiver,
             stir: Arc::clone(&stir),
             closing: closing.clone(),

@@ -26,8 +26,8 @@ mod seen;
 mod tests;
 
 pub use cursors::Cursors;
-pub(super) use seen::Cursor;
-use seen::Seen;
+pub(super) use seen::Rest;
+use seen::{Cursor, Seen};
 
 use super::BATCH;
 use crate::{
@@ -52,6 +52,8 @@ pub(super) struct CatchUp {
 
 /// A list of what was missed, under way.
 pub(super) struct Missed {
+    /// The lists that are still to be asked for.
+    lists: VecDeque<(Bytes, Wanted)>,
     messages: Option<Messages>,
     since: u64,
     page: VecDeque<Bytes>,
@@ -80,19 +82,24 @@ impl CatchUp {
         self.seen().resume(cursor, now);
     }
 
-    /// Where it stands; none while that cannot be said.
-    pub(super) fn cursor(&self) -> Option<Cursor> {
-        self.seen().cursor()
+    /// What its stream still has of what the feed's rules are owed; none while that cannot be said.
+    pub(super) fn rest(&self) -> Option<Rest> {
+        self.seen().rest(&self.parameters)
     }
 
-    /// Goes on, beside its own, with what another feed still had.
-    pub(super) fn take_over(&mut self, cursor: Cursor, now: u64) {
-        self.seen().take_over(cursor, now);
+    /// Goes on, beside its own, with what another feed of the subscription still had.
+    pub(super) fn take_over(&mut self, rest: Rest, now: u64) {
+        self.seen().take_over(rest, now);
     }
 
-    /// To be called each time the stream stands, before it is read; returns whether to list what was missed.
-    pub(super) fn opened(&mut self, now: u64) -> bool {
-        self.seen().opened(now)
+    /// To be called each time the stream stands, before it is read.
+    pub(super) fn opened(&mut self, now: u64) {
+        self.seen().opened(now);
+    }
+
+    /// Whether something is to be listed.
+    pub(super) fn owes(&self) -> bool {
+        self.seen().owes()
     }
 
     /// Takes note of a notification of the stream that is about to be handed over; false when it was handed over before.
@@ -102,23 +109,11 @@ impl CatchUp {
         self.seen().note_live(mark, now)
     }
 
-    /// Lists what was missed. It goes over the streams' connections: a list waits while its queue is full, and commands,
+    /// What was missed, to be listed. That goes over the streams' connections: a list waits while its queue is full, and commands,
     /// which may be what empties the queue, must not wait with it.
-    pub(super) async fn missed(&mut self, daemon: &Daemon) -> Result<Missed, CallError> {
-        let wanted = self.seen().wanted();
-        let request = match wanted {
-            Some(wanted) => self.recovery.request(&self.parameters, wanted).map_err(unreadable)?,
-            None => None,
-        };
-        let messages = match request {
-            Some(request) => {
-                let place = daemon.place().await?;
-                Some(in_time(daemon.subscribe(place, &self.recovery.command.method, request)).await?)
-            }
-            None => None,
-        };
-        let since = if let Some(Wanted::Since(since)) = wanted { since } else { 0 };
-        Ok(Missed { messages, since, page: VecDeque::new(), unreadable: 0 })
+    pub(super) fn missed(&self) -> Missed {
+        let lists = self.seen().lists(&self.parameters).into();
+        Missed { lists, messages: None, since: 0, page: VecDeque::new(), unreadable: 0 }
     }
 
     /// Takes note of a batch of [`Missed`] that was handed over.
@@ -152,6 +147,12 @@ impl CatchUp {
         self.failures == 0
     }
 
+    async fn list(&self, daemon: &Daemon, parameters: &[u8], wanted: Wanted) -> Result<Option<Messages>, CallError> {
+        let Some(request) = self.recovery.request(parameters, wanted).map_err(unreadable)? else { return Ok(None) };
+        let place = daemon.place().await?;
+        in_time(daemon.subscribe(place, &self.recovery.command.method, request)).await.map(Some)
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,13 +161,22 @@ impl CatchUp {
 impl Missed {
     /// Returns what is next in order and was not handed over, and none at the end. It is to be told to
     /// [`CatchUp::handed_over`] once it was; the next page is not read before.
-    pub(super) async fn next_batch(&mut self, catch_up: &CatchUp) -> Result<Option<Vec<Bytes>>, CallError> {
+    pub(super) async fn next_batch(
+        &mut self,
+        catch_up: &CatchUp,
+        daemon: &Daemon,
+    ) -> Result<Option<Vec<Bytes>>, CallError> {
         loop {
             let batch = self.take(catch_up);
             if !batch.is_empty() {
                 return Ok(Some(batch));
             }
-            let Some(messages) = &mut self.messages else { return Ok(None) };
+            let Some(messages) = &mut self.messages else {
+                let Some((parameters, wanted)) = self.lists.pop_front() else { return Ok(None) };
+                self.since = if let Wanted::Since(since) = wanted { since } else { 0 };
+                self.messages = catch_up.list(daemon, &parameters, wanted).await?;
+                continue;
+            };
             match in_time(messages.next()).await? {
                 Some(page) => self.page = catch_up.recovery.notifications(&page).map_err(unreadable)?.into(),
                 None => self.messages = None,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{catch_up::Cursor, handover::Handover};
+use super::handover::{Behind, Handover};
 use crate::lua::RuleQueue;
 
 /// A rule that a feed hands notifications to.
@@ -53,9 +53,9 @@ impl Route {
         }
     }
 
-    /// Takes over where the stream stood that the rule comes from, if that was lost.
-    pub(super) fn take_rest(&self) -> Option<Cursor> {
-        self.arriving.as_ref().and_then(|handover| handover.take_rest())
+    /// Takes what the stream that the rule comes from may still have had.
+    pub(super) fn take_behind(&self) -> Option<Behind> {
+        self.arriving.as_ref().and_then(|handover| handover.take_behind())
     }
 
     /// What that stream still had was handed over, or cannot be had.
@@ -63,9 +63,9 @@ impl Route {
         self.arriving.iter().for_each(|handover| handover.rested());
     }
 
-    /// There is nothing more to come on the feed's stream for a rule that leaves; here is where the stream stood.
-    pub(super) fn leave_behind(&self, rest: Option<&Cursor>) {
-        self.leaving.iter().for_each(|handover| handover.leave_behind(rest.cloned()));
+    /// The feed lets a rule go that leaves, and with it what its stream may still have had.
+    pub(super) fn leave_behind(&self, behind: &Behind) {
+        self.leaving.iter().for_each(|handover| handover.leave_behind(behind.clone()));
     }
 
     /// How long nothing must come until it may leave, where another feed waits for it.
