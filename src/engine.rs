@@ -61,7 +61,7 @@ pub struct Engine {
     board: Arc<Board>,
     running: Running,
     /// Scripts that finish what they had when they were replaced.
-    retired: Vec<Script>,
+    retired: Vec<Arc<Script>>,
     /// What was read at the last attempt to load, whatever became of it.
     held: BTreeMap<PathBuf, Fingerprint>,
     /// A running script read something that it had not read when it was loaded.
@@ -241,7 +241,9 @@ impl Engine {
         // What feeds told is told before the end is.
         drop(self.herald);
         drop(timeout_at(deadline + LAST_MOMENT, self.telling).await);
-        let scripts = self.running.scripts.into_values().map(|(script, _)| script).chain(self.retired);
+        // One that was given up was told then.
+        let retired = self.retired.into_iter().filter(|script| !script.is_given_up());
+        let scripts = self.running.scripts.into_values().map(|(script, _)| Arc::new(script)).chain(retired);
         let late = join_all(scripts.map(|script| async move {
             script.stop(deadline);
             let name = Arc::clone(&script.name);

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Engine,
+    Engine, LAST_MOMENT,
     board::{FeedLine, RuleLine, ScriptLine, Shown},
     catch_up::{CatchUp, now},
     cell::Cell,
@@ -28,8 +28,8 @@ use super::{
     route::Route,
 };
 use crate::{
-    lua::RuleQueue,
-    report::{Event, FeedName, Reload, ReloadResult, Trigger},
+    lua::{RuleQueue, Script},
+    report::{Event, FeedName, Origin, Reload, ReloadResult, Trigger},
     rules::Rule,
 };
 
@@ -169,7 +169,8 @@ impl Engine {
     ) {
         let mut old = Vec::new();
         for (key, prepared) in prepared {
-            old.extend(self.running.scripts.insert(key, (prepared.start(), generation)));
+            let former = self.running.scripts.insert(key.clone(), (prepared.start(), generation));
+            old.extend(former.map(|(script, _)| (key, script)));
         }
         for (key, (script, since)) in &self.running.scripts {
             let own = rules.iter().filter(|(name, _)| view.rules.get(*name).is_some_and(|rule| rule.script == *key));
@@ -188,13 +189,36 @@ impl Engine {
             script.attach(&attached);
             script.update(&updated.into_iter().map(|(_, rule)| Arc::clone(rule)).collect::<Vec<_>>());
         }
-        old.extend(plan.stopped.iter().filter_map(|key| self.running.scripts.remove(key)));
-        let deadline = Instant::now() + RETIRING;
-        self.retired.retain(|script| !script.has_ended());
-        for (script, _) in old {
-            script.stop(deadline);
-            self.retired.push(script);
+        let stopped = plan.stopped.iter();
+        old.extend(stopped.filter_map(|key| Some((key.clone(), self.running.scripts.remove(key)?.0))));
+        self.retired.retain(|script| !script.has_ended() && !script.is_given_up());
+        for (key, script) in old {
+            self.retire(&key, script, plan);
         }
+    }
+
+    /// Lets a script finish what it runs. One that does not is given up, and told: what waits for it goes on without.
+    fn retire(&mut self, key: &crate::lua::ScriptKey, script: Script, plan: &Plan) {
+        let own = self.running.view.rules.iter().filter(|(_, rule)| rule.script == *key);
+        let names: Vec<_> = own.clone().map(|(name, _)| name.as_str()).collect();
+        // What waits for a rule that is gone is its own to handle, too.
+        let works_on = own.clone().any(|(name, _)| plan.removed.contains(name));
+        let longest = own.map(|(_, rule)| rule.pace.0).max().unwrap_or_default();
+        let time = if works_on { RETIRING } else { RETIRING.min(longest) };
+        script.stop(Instant::now() + RETIRING);
+        let origin = Origin {
+            rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
+            subscription: None,
+            script: Arc::clone(&script.name),
+            place: None,
+        };
+        let (script, reporter) = (Arc::new(script), self.reporter.clone());
+        self.retired.push(Arc::clone(&script));
+        tokio::spawn(async move {
+            if !script.ended(Instant::now() + time + LAST_MOMENT).await {
+                reporter.emit(&Event::RunAbandoned(origin));
+            }
+        });
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {
