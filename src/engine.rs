@@ -233,7 +233,7 @@ impl Engine {
         let pending = self.counters.queued.load(Ordering::Acquire) - settled;
         self.reporter.emit(&Event::Stopping { pending });
         // A feed that is handing over finishes that: what was accepted is handled.
-        self.running.feeds.stop(deadline).await;
+        let lost = self.running.feeds.stop(deadline).await;
         if let (Some(cursors), Some(keeping)) = (self.cursors, self.keeping) {
             keeping.abort();
             cursors.flush().await;
@@ -241,6 +241,18 @@ impl Engine {
         // What feeds told is told before the end is.
         drop(self.herald);
         drop(timeout_at(deadline + LAST_MOMENT, self.telling).await);
+        for (feed, count) in &lost {
+            let first = feed.rules.first().and_then(|rule| self.running.view.rules.get(&**rule));
+            let script = first.and_then(|rule| self.running.scripts.get(&rule.script));
+            let origin = Origin {
+                rule: Some(feed.rules.join(", ").into()),
+                subscription: Some(Arc::clone(&feed.subscription)),
+                script: script.map_or_else(|| "".into(), |(script, _)| Arc::clone(&script.name)),
+                place: None,
+            };
+            let count = usize::try_from(*count).unwrap_or(usize::MAX);
+            self.reporter.emit(&Event::Unhandled { origin, count });
+        }
         // One that was given up was told then.
         let retired = self.retired.into_iter().filter(|script| !script.is_given_up());
         let scripts = self.running.scripts.into_values().map(|(script, _)| Arc::new(script)).chain(retired);
@@ -254,7 +266,8 @@ impl Engine {
             self.reporter.emit(&Event::RunAbandoned(origin));
         }
         let handled = self.counters.settled.load(Ordering::Acquire);
-        let unhandled = self.counters.queued.load(Ordering::Acquire) - handled;
+        let lost = lost.iter().map(|(_, count)| count).sum::<u64>();
+        let unhandled = self.counters.queued.load(Ordering::Acquire) - handled + lost;
         self.reporter.emit(&Event::Stopped { handled, unhandled });
     }
 }

@@ -32,7 +32,11 @@ use seen::{Cursor, Seen};
 use super::BATCH;
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages},
-    schema::{Recovery, Subscription, recovery::Wanted, wire::WireError},
+    schema::{
+        Recovery, Subscription,
+        recovery::{Mark, Wanted},
+        wire::WireError,
+    },
 };
 
 /// Lists in a row that yield nothing before the stream is read without.
@@ -41,11 +45,12 @@ const ATTEMPTS: u32 = 3;
 /// How long the daemon may keep us waiting for a page of a list: the stream that is to be read then waits too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a feed knows of what it handed over: the cursor by which it finds out what it missed.
+/// What a feed knows of what it handed over: the cursor by which it finds out what it missed. A clone knows the same.
+#[derive(Clone)]
 pub(super) struct CatchUp {
     recovery: Arc<Recovery>,
     parameters: Bytes,
-    /// Shared with [`Cursors`] alone, which looks every few seconds.
+    /// Shared with [`Cursors`], which looks every few seconds.
     seen: Arc<Mutex<Seen>>,
     failures: u32,
 }
@@ -88,7 +93,7 @@ impl CatchUp {
     }
 
     /// Goes on, beside its own, with what another feed of the subscription still had.
-    pub(super) fn take_over(&mut self, rest: Rest, now: u64) {
+    pub(super) fn take_over(&self, rest: Rest, now: u64) {
         self.seen().take_over(rest, now);
     }
 
@@ -102,11 +107,35 @@ impl CatchUp {
         self.seen().owes()
     }
 
-    /// Takes note of a notification of the stream that is about to be handed over; false when it was handed over before.
+    /// Takes note of a notification of the stream that is about to be handed over, and is in hand until then; false when
+    /// it was handed over before.
     pub(super) fn is_new(&mut self, notification: &Bytes, now: u64) -> bool {
+        let (mark, mut seen) = (self.mark(notification), self.seen());
         // What cannot be read is handed over all the same: its handler's rule tells.
-        let Ok(Some(mark)) = self.recovery.mark(notification) else { return true };
-        self.seen().note_live(mark, now)
+        let new = mark.is_none_or(|mark| seen.note_live(mark, now));
+        if new {
+            seen.hold_more([mark].into_iter());
+        }
+        new
+    }
+
+    /// Says what is in hand: noted, or another stream's for the same rule, and taken by no queue yet.
+    pub(super) fn hold<'n>(&self, notifications: impl Iterator<Item = &'n Bytes>) {
+        self.seen().hold(notifications.map(|notification| self.mark(notification)));
+    }
+
+    /// Says what is in hand besides.
+    pub(super) fn hold_more<'n>(&self, notifications: impl Iterator<Item = &'n Bytes>) {
+        self.seen().hold_more(notifications.map(|notification| self.mark(notification)));
+    }
+
+    /// A queue took so many of what is in hand.
+    pub(super) fn took(&self, notifications: usize) {
+        self.seen().took(notifications);
+    }
+
+    fn mark(&self, notification: &Bytes) -> Option<Mark> {
+        self.recovery.mark(notification).ok().flatten()
     }
 
     /// What was missed, to be listed. That goes over the streams' connections: a list waits while its queue is full, and commands,
@@ -116,12 +145,13 @@ impl CatchUp {
         Missed { lists, messages: None, since: 0, page: VecDeque::new(), unreadable: 0 }
     }
 
-    /// Takes note of a batch of [`Missed`] that was handed over.
-    pub(super) fn handed_over(&mut self, batch: &[Bytes], now: u64) {
+    /// Takes note of a batch of [`Missed`] that is about to be handed over, and is in hand until then.
+    pub(super) fn listed(&mut self, batch: &[Bytes], now: u64) {
         self.failures = 0;
         let mut seen = self.seen();
-        for mark in batch.iter().filter_map(|notification| self.recovery.mark(notification).ok().flatten()) {
-            seen.note_listed(mark, now);
+        for mark in batch.iter().map(|notification| self.mark(notification)) {
+            mark.into_iter().for_each(|mark| seen.note_listed(mark, now));
+            seen.hold_more([mark].into_iter());
         }
     }
 
@@ -160,7 +190,7 @@ impl CatchUp {
 
 impl Missed {
     /// Returns what is next in order and was not handed over, and none at the end. It is to be told to
-    /// [`CatchUp::handed_over`] once it was; the next page is not read before.
+    /// [`CatchUp::listed`]; the next page is not read before.
     pub(super) async fn next_batch(
         &mut self,
         catch_up: &CatchUp,

@@ -6,7 +6,7 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+mod hand;
 mod pace;
 
 use super::{
@@ -57,6 +58,8 @@ pub(super) struct Feed {
     pub(super) catch_up: Option<CatchUp>,
     /// Since when something was missed that is neither caught up nor told.
     pub(super) away: Option<Timestamp>,
+    /// Notifications that a rule's queue has still to take.
+    pub(super) in_hand: Arc<AtomicU64>,
     pub(super) routes: watch::Receiver<Arc<[Route]>>,
     /// Rules are moving, or a slow retry is to be made now.
     pub(super) stir: Arc<Notify>,
@@ -276,9 +279,8 @@ impl Feed {
             };
             batch.truncate(self.owed());
             notifications += batch.len() as u64;
-            // Not given up half-way: what a queue took is to be known as handed over.
+            self.catch_up.iter_mut().for_each(|catch_up| catch_up.listed(&batch, now()));
             self.received(&batch, true).await;
-            self.catch_up.iter_mut().for_each(|catch_up| catch_up.handed_over(&batch, now()));
         }
         Ok(Some(notifications))
     }
@@ -381,28 +383,6 @@ impl Feed {
                 request.into()
             }
             _ => self.request.clone(),
-        }
-    }
-
-    /// A rule is owed its count and no more, even of a daemon that goes on.
-    fn owed(&self) -> usize {
-        self.remaining.and_then(|remaining| usize::try_from(remaining).ok()).unwrap_or(usize::MAX)
-    }
-
-    async fn received(&mut self, batch: &[Bytes], caught_up: bool) {
-        let batch = &batch[..batch.len().min(self.owed())];
-        let frames = batch.len() as u64;
-        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(frames));
-        self.cell.note(frames, self.remaining);
-        self.hand_over(batch, caught_up).await;
-        // Behind the queues' own counters: who sees all as received must not see too few as queued.
-        self.counters.received.fetch_add(frames, Ordering::AcqRel);
-    }
-
-    /// Hands notifications to the rules, and to those that have just arrived what waited for them.
-    async fn hand_over(&self, batch: &[Bytes], caught_up: bool) {
-        for route in &*self.current() {
-            route.hand_over(batch, caught_up).await;
         }
     }
 }

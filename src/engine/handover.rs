@@ -208,6 +208,11 @@ impl Handover {
         None
     }
 
+    /// What the new stream has brought and waits.
+    pub(super) fn waiting(&self) -> Vec<Bytes> {
+        self.inner().waiting.clone()
+    }
+
     /// Whether the new stream brought as much as may wait.
     pub(super) fn is_full(&self) -> bool {
         let inner = self.inner();

@@ -5,7 +5,7 @@
 //! [`REMEMBERED`] ids are kept. Where one has to be dropped, nothing of its time is asked for again: rather missed than
 //! handled twice, and only by what was stored out of order behind so many others.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,8 @@ pub(super) struct Seen {
     order: BTreeSet<(u64, u64)>,
     /// The ids of those that may come on the stream once more.
     listed: HashSet<u64>,
+    /// Of what is noted, what no queue has taken yet, in order: a cursor leaves it out. None where nothing is known of it.
+    in_hand: VecDeque<Option<Mark>>,
     /// How often it changed.
     changes: u64,
 }
@@ -89,7 +91,7 @@ impl Seen {
         let own = self.own().map(|since| (parameters.clone(), since));
         let lists: Vec<_> = own.into_iter().chain(self.rests.iter().cloned()).collect();
         let since = lists.iter().map(|(_, since)| *since).min()?;
-        Some(Rest { lists, seen: self.since(since) })
+        Some(Rest { lists, seen: self.taken_since(since) })
     }
 
     /// Goes on with what another still had, beside its own.
@@ -179,20 +181,42 @@ impl Seen {
     /// Where it stands; none while that cannot be said by a time.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         let since = self.rests.iter().map(|(_, since)| *since).fold(self.own()?, u64::min);
-        Some(Cursor { since, seen: self.since(since) })
+        Some(Cursor { since, seen: self.taken_since(since) })
     }
 
-    /// From when on its own stream may have had something that was not handed over.
-    fn own(&self) -> Option<u64> {
-        match self.wanted() {
-            Some(Wanted::Unread) => None,
-            Some(Wanted::Since(since)) => Some(since),
-            None => self.start.map(|_| self.bound()),
-        }
+    /// From when on its own stream may have had something that was not handed over; none while that cannot be said.
+    pub(super) fn own(&self) -> Option<u64> {
+        let own = match self.wanted() {
+            Some(Wanted::Unread) => return None,
+            Some(Wanted::Since(since)) => since,
+            None => self.start.map(|_| self.bound())?,
+        };
+        Some(self.in_hand.iter().flatten().map(|mark| mark.time).fold(own, u64::min))
     }
 
-    fn since(&self, since: u64) -> Vec<(u64, u64)> {
-        self.order.range((since, 0)..).copied().collect()
+    /// What a queue has taken since a time.
+    fn taken_since(&self, since: u64) -> Vec<(u64, u64)> {
+        let in_hand: HashSet<_> = self.in_hand.iter().flatten().map(|mark| mark.id).collect();
+        self.order.range((since, 0)..).filter(|(_, id)| !in_hand.contains(id)).copied().collect()
+    }
+
+    /// Says what is in hand, in order: all of it is noted, and taken by no queue.
+    pub(super) fn hold(&mut self, marks: impl Iterator<Item = Option<Mark>>) {
+        let before = self.in_hand.len();
+        self.in_hand.clear();
+        self.in_hand.extend(marks);
+        self.changes += u64::from(before + self.in_hand.len() > 0);
+    }
+
+    pub(super) fn hold_more(&mut self, marks: impl Iterator<Item = Option<Mark>>) {
+        self.in_hand.extend(marks);
+        self.changes += 1;
+    }
+
+    /// A queue took the first of what is in hand.
+    pub(super) fn took(&mut self, notifications: usize) {
+        self.in_hand.drain(..notifications.min(self.in_hand.len()));
+        self.changes += 1;
     }
 
     pub(super) fn changes(&self) -> u64 {

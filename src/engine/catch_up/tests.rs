@@ -94,8 +94,8 @@ impl Bench {
                 return Ok(());
             }
             handed += 1;
+            self.catch_up.listed(&batch, self.clock.now());
             self.hand_over(&batch);
-            self.catch_up.handed_over(&batch, self.clock.now());
         }
         self.catch_up.caught_up();
         Ok(())
@@ -137,6 +137,7 @@ impl Bench {
     }
 
     fn hand_over(&mut self, batch: &[Bytes]) {
+        self.catch_up.took(batch.len());
         let text = |bytes: &Bytes| from_wire(&subscription().method.output, bytes).unwrap()["message"]["body"].clone();
         self.handed.extend(batch.iter().map(|bytes| text(bytes).as_str().unwrap().to_owned()));
     }
