@@ -41,7 +41,7 @@ use crate::{
     daemon::Daemon,
     diagnostic::Diagnostic,
     lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey},
-    report::{Event, Origin, Reload, ReloadResult, Reporter, Trigger},
+    report::{Event, FeedName, Origin, Reload, ReloadResult, Reporter, Trigger},
     rules::{Rule, RuleSet, inputs::Fingerprint},
 };
 
@@ -61,7 +61,7 @@ pub struct Engine {
     board: Arc<Board>,
     running: Running,
     /// Scripts that finish what they had when they were replaced.
-    retired: Vec<Script>,
+    retired: Vec<Arc<Script>>,
     /// What was read at the last attempt to load, whatever became of it.
     held: BTreeMap<PathBuf, Fingerprint>,
     /// A running script read something that it had not read when it was loaded.
@@ -233,7 +233,7 @@ impl Engine {
         let pending = self.counters.queued.load(Ordering::Acquire) - settled;
         self.reporter.emit(&Event::Stopping { pending });
         // A feed that is handing over finishes that: what was accepted is handled.
-        self.running.feeds.stop(deadline).await;
+        let lost = self.running.feeds.stop(deadline).await;
         if let (Some(cursors), Some(keeping)) = (self.cursors, self.keeping) {
             keeping.abort();
             cursors.flush().await;
@@ -242,14 +242,17 @@ impl Engine {
         drop(self.herald);
         drop(timeout_at(deadline + LAST_MOMENT, self.telling).await);
         let Running { view, rules, queues, scripts, .. } = self.running;
-        let scripts = scripts.into_iter().map(|(key, (script, _))| (Some(key), script));
-        let late = join_all(scripts.chain(self.retired.into_iter().map(|script| (None, script))).map(
-            async |(key, script)| {
-                script.stop(deadline);
-                let name = Arc::clone(&script.name);
-                (!script.ended(deadline + LAST_MOMENT).await).then_some((key, name))
-            },
-        ));
+        for (feed, count) in &lost {
+            self.reporter.emit(&not_queued(feed, *count, &view, &scripts));
+        }
+        // One that was given up was told then.
+        let retired = self.retired.into_iter().filter(|script| !script.is_given_up()).map(|script| (None, script));
+        let scripts = scripts.into_iter().map(|(key, (script, _))| (Some(key), Arc::new(script)));
+        let late = join_all(scripts.chain(retired).map(async |(key, script)| {
+            script.stop(deadline);
+            let name = Arc::clone(&script.name);
+            (!script.ended(deadline + LAST_MOMENT).await).then_some((key, name))
+        }));
         for (key, script) in late.await.into_iter().flatten() {
             let own = rules.values().filter(|rule| {
                 let view = view.rules.get(&rule.name);
@@ -261,9 +264,23 @@ impl Engine {
             }
         }
         let handled = self.counters.settled.load(Ordering::Acquire);
-        let unhandled = self.counters.queued.load(Ordering::Acquire) - handled;
+        let lost = lost.iter().map(|(_, count)| count).sum::<u64>();
+        let unhandled = self.counters.queued.load(Ordering::Acquire) - handled + lost;
         self.reporter.emit(&Event::Stopped { handled, unhandled });
     }
+}
+
+/// Names what a stream brought that no queue took.
+fn not_queued(feed: &FeedName, count: u64, view: &View, scripts: &BTreeMap<ScriptKey, (Script, u64)>) -> Event {
+    let first = feed.rules.first().and_then(|rule| view.rules.get(&**rule));
+    let script = first.and_then(|rule| scripts.get(&rule.script));
+    let origin = Origin {
+        rule: Some(feed.rules.join(", ").into()),
+        subscription: Some(Arc::clone(&feed.subscription)),
+        script: script.map_or_else(|| "".into(), |(script, _)| Arc::clone(&script.name)),
+        place: None,
+    };
+    Event::Unhandled { origin, count: usize::try_from(count).unwrap_or(usize::MAX) }
 }
 
 /// Names what a script has left that does not end: its rules with runs under way, and with notifications that wait.

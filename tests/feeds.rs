@@ -309,3 +309,32 @@ async fn new_parameters_take_over_from_a_busy_stream_that_shares_nothing_with_th
     assert!(new > sent, "nothing of the new stream is missing: {new} of {}", sent + 2);
     host.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_stream_brought_and_no_queue_took_is_among_what_was_not_handled() {
+    let rules =
+        "rules:\n  - { name: slow, subscription: message_received, order: rule, timeout: 2m, handler: t.lua }\n";
+    let host = Setup::new(rules).file("t.lua", "return function(n) sleep(100) end").start().await;
+    for number in 0..400 {
+        let message = json!({ "message": { "discussion_id": 1, "body": format!("m{number}") } });
+        host.simulator.emit("bot", "message_received", message).unwrap();
+    }
+    // Its queue takes 256: then it stands still with what it holds.
+    let received = |host: &Host| host.engine.board().status()["feeds"][0]["received"].as_u64().unwrap();
+    while received(&host) <= 256 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let received = received(&host);
+    let events = host.stop_within(Duration::from_millis(50)).await;
+    let end = |event: &Event| match event {
+        Event::Stopped { handled, unhandled } => Some(handled + unhandled),
+        _ => None,
+    };
+    assert_eq!(events.iter().find_map(end), Some(received));
+    let named = |event: &Event| match event {
+        Event::Unhandled { origin, count } if origin.rule.as_deref() == Some("slow") => Some(*count as u64),
+        _ => None,
+    };
+    // One was running.
+    assert_eq!(events.iter().filter_map(named).sum::<u64>(), received - 1);
+}

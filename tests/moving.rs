@@ -4,14 +4,17 @@
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/proxy.rs"]
+mod proxy;
 
 use std::sync::Arc;
 
 use host::{Host, Setup};
 use olvid_rules::{
     report::{Event, ReloadResult},
-    simulator::Reply,
+    simulator::{Options, Reply, Simulator},
 };
+use proxy::{Flow, Proxy, Way};
 use serde_json::json;
 use tokio::{sync::Notify, task::yield_now};
 use tonic::Code;
@@ -158,4 +161,27 @@ async fn a_rule_whose_handler_lags_behind_may_move_again_and_again() {
     host::in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
     let said = host.stop().await.into_iter().filter(|event| matches!(event, Event::Said { .. })).count();
     assert_eq!(said, 900);
+}
+
+#[tokio::test]
+async fn a_stream_that_lags_behind_in_steps_loses_nothing_when_its_rule_goes() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let proxy = Proxy::start(simulator.address()).await;
+    let mut host = setup().start_with(simulator, proxy.url()).await;
+    host::in_time(host.simulator.subscribers("bot", 1)).await;
+    // More than a stream has under way, in steps that each take longer than a silence that counts as the end.
+    proxy.set(Way::Down, Flow::Slow(90_000));
+    let padding = "x".repeat(90_000);
+    for number in 0..8 {
+        host.say("alice", &format!("m{number} {padding}"));
+    }
+    edit(&mut host, &rules("m")).await;
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    proxy.set(Way::Down, Flow::Pass);
+    host.say("alice", "m8 end");
+    host.until(|host| host.said().last().is_some_and(|last| last == "m8 end").then_some(())).await;
+    let said: Vec<_> = host.said().iter().map(|body| body[..2].to_owned()).collect();
+    assert_eq!(said, numbered(0..9));
+    host.stop().await;
 }

@@ -296,12 +296,22 @@ async fn a_rule_that_listens_to_something_else_starts_with_that() {
 
 #[tokio::test]
 async fn a_script_that_computes_for_ever_is_replaced_all_the_same() {
-    let mut host = setup().file("first.lua", "return function(n) while true do end end").start().await;
+    let rules = RULES.replacen("handler", "timeout: 1s\n    handler", 1);
+    let stuck = "return function(n) while true do end end";
+    let mut host = setup().file("rules.yaml", rules).file("first.lua", stuck).start().await;
     emit(&host, 1, "a");
     emit(&host, 2, "b");
-    host.received(2).await;
+    emit(&host, 1, "c");
+    host.received(3).await;
     host.write("first.lua", versioned("two"));
     assert_eq!(host.reload().await.result, ReloadResult::Applied);
     assert_eq!(host.until_said(1).await, ["two b 1"]);
+    // What it holds up is given up once its rule's time is over.
+    assert_eq!(host.until_said(2).await[1], "two c 2");
+    let late = |event: &Event| if let Event::RunAbandoned(origin) = event { Some(origin.clone()) } else { None };
+    let late: Vec<_> = host.events().iter().filter_map(late).collect();
+    assert_eq!(late.len(), 1, "{late:?}");
+    assert_eq!(late[0].rule.as_deref(), Some("first"));
+    assert!(late[0].script.ends_with("first.lua"), "{late:?}");
     // Its thread computes on until the process ends: it is not waited for here.
 }

@@ -5,10 +5,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -17,9 +21,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Engine,
+    Engine, LAST_MOMENT,
     board::{FeedLine, RuleLine, ScriptLine, Shown},
-    catch_up::{CatchUp, now},
+    catch_up::{CatchUp, Rest, now},
     cell::Cell,
     feed::Feed,
     handover::Handover,
@@ -28,8 +32,8 @@ use super::{
     route::Route,
 };
 use crate::{
-    lua::RuleQueue,
-    report::{Event, FeedName, Reload, ReloadResult, Trigger},
+    lua::{RuleQueue, Script},
+    report::{Event, FeedName, Origin, Reload, ReloadResult, Trigger},
     rules::Rule,
 };
 
@@ -59,6 +63,11 @@ struct Handle {
     routes: watch::Sender<Arc<[Route]>>,
     stir: Arc<Notify>,
     closing: CancellationToken,
+    /// What its task knows of what it handed over, where what was missed can be listed.
+    catch_up: Option<CatchUp>,
+    /// Whether that is kept over the end of the host, and made good at the next start.
+    kept: bool,
+    in_hand: Arc<AtomicU64>,
 }
 
 impl Feeds {
@@ -66,19 +75,48 @@ impl Feeds {
         self.all.len()
     }
 
-    /// Closes all streams and waits for the tasks; one that does not end by the deadline is given up.
-    pub(super) async fn stop(&mut self, deadline: Instant) {
-        self.moving.iter().for_each(|moving| moving.handover.leave());
-        for handle in self.all.values() {
+    /// Closes all streams and waits for the tasks; one that does not end by the deadline is given up. Returns what came in
+    /// by then, was taken by no queue, and is not caught up at the next start.
+    pub(super) async fn stop(&mut self, deadline: Instant) -> Vec<(FeedName, u64)> {
+        let (past, under_way): (Vec<_>, Vec<_>) = self.moving.iter().partition(|of| of.handover.has_left());
+        under_way.iter().for_each(|of| of.handover.leave());
+        for handle in self.all.values().chain(under_way.iter().map(|of| &of.from)) {
             handle.closing.cancel();
         }
         drop(timeout_at(deadline, async { while self.tasks.join_next().await.is_some() {} }).await);
         self.tasks.shutdown().await;
+        // From here on it is certain what each of them has handed over.
+        let left = past.iter().map(|of| (of, of.handover.take_behind().and_then(|behind| behind.rest)));
+        let cut = under_way.iter().map(|of| (of, of.from.catch_up.as_ref().and_then(CatchUp::rest)));
+        for (of, rest) in left.chain(cut) {
+            of.to.is_owed(&of.handover.waiting(), rest);
+        }
+        let mut lost = Vec::new();
+        let old = under_way.iter().map(|of| &of.from).filter(|from| !self.all.values().any(|to| Arc::ptr_eq(from, to)));
+        for handle in self.all.values().chain(old) {
+            let in_hand = handle.in_hand.swap(0, Ordering::AcqRel);
+            lost.extend((in_hand > 0 && !handle.kept).then(|| (handle.cell.name(), in_hand)));
+        }
+        lost
     }
 
     fn completed(&self) -> BTreeSet<FeedKey> {
         let completed = self.all.iter().filter(|(_, handle)| handle.cell.is_completed());
         completed.map(|(key, _)| key.clone()).collect()
+    }
+}
+
+impl Handle {
+    /// Takes note of what its rules are still owed when all is over: what waits to be handed over, and what the stream may
+    /// still have had that one came from.
+    fn is_owed(&self, waiting: &[Bytes], rest: Option<Rest>) {
+        match &self.catch_up {
+            Some(catch_up) => {
+                catch_up.hold_more(waiting.iter());
+                rest.into_iter().for_each(|rest| catch_up.take_over(rest, now()));
+            }
+            None => drop(self.in_hand.fetch_add(waiting.len() as u64, Ordering::AcqRel)),
+        }
     }
 }
 
@@ -169,7 +207,8 @@ impl Engine {
     ) {
         let mut old = Vec::new();
         for (key, prepared) in prepared {
-            old.extend(self.running.scripts.insert(key, (prepared.start(), generation)));
+            let former = self.running.scripts.insert(key.clone(), (prepared.start(), generation));
+            old.extend(former.map(|(script, _)| (key, script)));
         }
         for (key, (script, since)) in &self.running.scripts {
             let own = rules.iter().filter(|(name, _)| view.rules.get(*name).is_some_and(|rule| rule.script == *key));
@@ -188,13 +227,36 @@ impl Engine {
             script.attach(&attached);
             script.update(&updated.into_iter().map(|(_, rule)| Arc::clone(rule)).collect::<Vec<_>>());
         }
-        old.extend(plan.stopped.iter().filter_map(|key| self.running.scripts.remove(key)));
-        let deadline = Instant::now() + RETIRING;
-        self.retired.retain(|script| !script.has_ended());
-        for (script, _) in old {
-            script.stop(deadline);
-            self.retired.push(script);
+        let stopped = plan.stopped.iter();
+        old.extend(stopped.filter_map(|key| Some((key.clone(), self.running.scripts.remove(key)?.0))));
+        self.retired.retain(|script| !script.has_ended() && !script.is_given_up());
+        for (key, script) in old {
+            self.retire(&key, script, plan);
         }
+    }
+
+    /// Lets a script finish what it runs. One that does not is given up, and told: what waits for it goes on without.
+    fn retire(&mut self, key: &crate::lua::ScriptKey, script: Script, plan: &Plan) {
+        let own = self.running.view.rules.iter().filter(|(_, rule)| rule.script == *key);
+        let names: Vec<_> = own.clone().map(|(name, _)| name.as_str()).collect();
+        // What waits for a rule that is gone is its own to handle, too.
+        let works_on = own.clone().any(|(name, _)| plan.removed.contains(name));
+        let longest = own.map(|(_, rule)| rule.pace.0).max().unwrap_or_default();
+        let time = if works_on { RETIRING } else { RETIRING.min(longest) };
+        script.stop(Instant::now() + RETIRING);
+        let origin = Origin {
+            rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
+            subscription: None,
+            script: Arc::clone(&script.name),
+            place: None,
+        };
+        let (script, reporter) = (Arc::new(script), self.reporter.clone());
+        self.retired.push(Arc::clone(&script));
+        tokio::spawn(async move {
+            if !script.ended(Instant::now() + time + LAST_MOMENT).await {
+                reporter.emit(&Event::RunAbandoned(origin));
+            }
+        });
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {
@@ -206,7 +268,7 @@ impl Engine {
             closed.extend(self.running.feeds.all.remove(key).map(|handle| (key.clone(), handle)));
         }
         for key in plan.opened.iter().chain(&joined) {
-            self.open(key, feeds.get(key), plan);
+            self.open(key, feeds.get(key), plan, &closed);
         }
         self.running.feeds.moving = self.moves(view, &feeds, &moved, &joined, &closed);
         self.route(&feeds, closed.into_values().collect());
@@ -302,21 +364,33 @@ impl Engine {
         plan.held.iter().filter(is_joined).cloned().collect()
     }
 
-    fn open(&mut self, key: &FeedKey, rules: Option<&BTreeSet<String>>, plan: &Plan) {
+    fn open(
+        &mut self,
+        key: &FeedKey,
+        rules: Option<&BTreeSet<String>>,
+        plan: &Plan,
+        closed: &BTreeMap<FeedKey, Arc<Handle>>,
+    ) {
         let rule = rules.and_then(BTreeSet::first).and_then(|name| self.running.rules.get(name));
         let Some(rule) = rule else { return };
         let id = self.next_feed;
         self.next_feed += 1;
         let cell = Cell::new(id, self.feed_name(key, rules), rule.count);
         let (routes, receiver) = watch::channel(Arc::default());
-        let catch_up = self.catch_up(key, rule, plan);
+        let from = plan.moved.get(&rule.name);
+        let from = from.map(|from| closed.get(from).or(self.running.feeds.all.get(from)).map(Arc::as_ref));
+        let catch_up = self.catch_up(key, rule, from);
+        let kept = key.catch_up == Some(true) && catch_up.is_some() && self.cursors.is_some();
+        let in_hand = Arc::<AtomicU64>::default();
         let (stir, closing) = (Arc::<Notify>::default(), CancellationToken::new());
         let feed = Feed {
             cell: Arc::clone(&cell),
             subscription: Arc::clone(&rule.subscription),
             request: rule.request.clone(),
             remaining: rule.count,
-            catch_up,
+            catch_up: catch_up.clone(),
+            away: None,
+            in_hand: Arc::clone(&in_hand),
             routes: receiver,
             stir: Arc::clone(&stir),
             closing: closing.clone(),
@@ -325,17 +399,18 @@ impl Engine {
             herald: self.herald.clone(),
         };
         self.running.feeds.tasks.spawn(feed.run());
-        self.running.feeds.all.insert(key.clone(), Arc::new(Handle { cell, routes, stir, closing }));
+        let handle = Handle { cell, routes, stir, closing, catch_up, kept, in_hand };
+        self.running.feeds.all.insert(key.clone(), Arc::new(handle));
     }
 
-    /// What a new feed is to know of what came before it.
-    fn catch_up(&self, key: &FeedKey, rule: &Rule, plan: &Plan) -> Option<CatchUp> {
+    /// What a new feed is to know of what came before it, and before the one that its rule moves from, if it does.
+    fn catch_up(&self, key: &FeedKey, rule: &Rule, from: Option<Option<&Handle>>) -> Option<CatchUp> {
         if key.catch_up == Some(false) {
             return None;
         }
         let mut catch_up = CatchUp::new(&rule.subscription, &rule.request)?;
         // A rule that only changed has handled what came before.
-        if key.catch_up == Some(true) && !plan.moved.contains_key(&rule.name) {
+        if key.catch_up == Some(true) && from.is_none() {
             let cursor = self.cursors.as_ref().and_then(|cursors| cursors.of(rule));
             catch_up.resume(cursor, now());
         }

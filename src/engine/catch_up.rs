@@ -26,13 +26,17 @@ mod seen;
 mod tests;
 
 pub use cursors::Cursors;
-pub(super) use seen::Cursor;
-use seen::Seen;
+pub(super) use seen::Rest;
+use seen::{Cursor, Seen};
 
 use super::BATCH;
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages},
-    schema::{Recovery, Subscription, recovery::Wanted, wire::WireError},
+    schema::{
+        Recovery, Subscription,
+        recovery::{Mark, Wanted},
+        wire::WireError,
+    },
 };
 
 /// Lists in a row that yield nothing before the stream is read without.
@@ -41,17 +45,20 @@ const ATTEMPTS: u32 = 3;
 /// How long the daemon may keep us waiting for a page of a list: the stream that is to be read then waits too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a feed knows of what it handed over: the cursor by which it finds out what it missed.
+/// What a feed knows of what it handed over: the cursor by which it finds out what it missed. A clone knows the same.
+#[derive(Clone)]
 pub(super) struct CatchUp {
     recovery: Arc<Recovery>,
     parameters: Bytes,
-    /// Shared with [`Cursors`] alone, which looks every few seconds.
+    /// Shared with [`Cursors`], which looks every few seconds.
     seen: Arc<Mutex<Seen>>,
     failures: u32,
 }
 
 /// A list of what was missed, under way.
 pub(super) struct Missed {
+    /// The lists that are still to be asked for.
+    lists: VecDeque<(Bytes, Wanted)>,
     messages: Option<Messages>,
     since: u64,
     page: VecDeque<Bytes>,
@@ -80,53 +87,71 @@ impl CatchUp {
         self.seen().resume(cursor, now);
     }
 
-    /// Where it stands; none while that cannot be said.
-    pub(super) fn cursor(&self) -> Option<Cursor> {
-        self.seen().cursor()
+    /// What its stream still has of what the feed's rules are owed; none while that cannot be said.
+    pub(super) fn rest(&self) -> Option<Rest> {
+        self.seen().rest(&self.parameters)
     }
 
-    /// Goes on, beside its own, with what another feed still had.
-    pub(super) fn take_over(&mut self, cursor: Cursor, now: u64) {
-        self.seen().take_over(cursor, now);
+    /// Goes on, beside its own, with what another feed of the subscription still had.
+    pub(super) fn take_over(&self, rest: Rest, now: u64) {
+        self.seen().take_over(rest, now);
     }
 
-    /// To be called each time the stream stands, before it is read; returns whether to list what was missed.
-    pub(super) fn opened(&mut self, now: u64) -> bool {
-        self.seen().opened(now)
+    /// To be called each time the stream stands, before it is read.
+    pub(super) fn opened(&mut self, now: u64) {
+        self.seen().opened(now);
     }
 
-    /// Takes note of a notification of the stream that is about to be handed over; false when it was handed over before.
+    /// Whether something is to be listed.
+    pub(super) fn owes(&self) -> bool {
+        self.seen().owes()
+    }
+
+    /// Takes note of a notification of the stream that is about to be handed over, and is in hand until then; false when
+    /// it was handed over before.
     pub(super) fn is_new(&mut self, notification: &Bytes, now: u64) -> bool {
+        let (mark, mut seen) = (self.mark(notification), self.seen());
         // What cannot be read is handed over all the same: its handler's rule tells.
-        let Ok(Some(mark)) = self.recovery.mark(notification) else { return true };
-        self.seen().note_live(mark, now)
+        let new = mark.is_none_or(|mark| seen.note_live(mark, now));
+        if new {
+            seen.hold_more([mark].into_iter());
+        }
+        new
     }
 
-    /// Lists what was missed. It goes over the streams' connections: a list waits while its queue is full, and commands,
+    /// Says what is in hand: noted, or another stream's for the same rule, and taken by no queue yet.
+    pub(super) fn hold<'n>(&self, notifications: impl Iterator<Item = &'n Bytes>) {
+        self.seen().hold(notifications.map(|notification| self.mark(notification)));
+    }
+
+    /// Says what is in hand besides.
+    pub(super) fn hold_more<'n>(&self, notifications: impl Iterator<Item = &'n Bytes>) {
+        self.seen().hold_more(notifications.map(|notification| self.mark(notification)));
+    }
+
+    /// A queue took so many of what is in hand.
+    pub(super) fn took(&self, notifications: usize) {
+        self.seen().took(notifications);
+    }
+
+    fn mark(&self, notification: &Bytes) -> Option<Mark> {
+        self.recovery.mark(notification).ok().flatten()
+    }
+
+    /// What was missed, to be listed. That goes over the streams' connections: a list waits while its queue is full, and commands,
     /// which may be what empties the queue, must not wait with it.
-    pub(super) async fn missed(&mut self, daemon: &Daemon) -> Result<Missed, CallError> {
-        let wanted = self.seen().wanted();
-        let request = match wanted {
-            Some(wanted) => self.recovery.request(&self.parameters, wanted).map_err(unreadable)?,
-            None => None,
-        };
-        let messages = match request {
-            Some(request) => {
-                let place = daemon.place().await?;
-                Some(in_time(daemon.subscribe(place, &self.recovery.command.method, request)).await?)
-            }
-            None => None,
-        };
-        let since = if let Some(Wanted::Since(since)) = wanted { since } else { 0 };
-        Ok(Missed { messages, since, page: VecDeque::new(), unreadable: 0 })
+    pub(super) fn missed(&self) -> Missed {
+        let lists = self.seen().lists(&self.parameters).into();
+        Missed { lists, messages: None, since: 0, page: VecDeque::new(), unreadable: 0 }
     }
 
-    /// Takes note of a batch of [`Missed`] that was handed over.
-    pub(super) fn handed_over(&mut self, batch: &[Bytes], now: u64) {
+    /// Takes note of a batch of [`Missed`] that is about to be handed over, and is in hand until then.
+    pub(super) fn listed(&mut self, batch: &[Bytes], now: u64) {
         self.failures = 0;
         let mut seen = self.seen();
-        for mark in batch.iter().filter_map(|notification| self.recovery.mark(notification).ok().flatten()) {
-            seen.note_listed(mark, now);
+        for mark in batch.iter().map(|notification| self.mark(notification)) {
+            mark.into_iter().for_each(|mark| seen.note_listed(mark, now));
+            seen.hold_more([mark].into_iter());
         }
     }
 
@@ -152,6 +177,12 @@ impl CatchUp {
         self.failures == 0
     }
 
+    async fn list(&self, daemon: &Daemon, parameters: &[u8], wanted: Wanted) -> Result<Option<Messages>, CallError> {
+        let Some(request) = self.recovery.request(parameters, wanted).map_err(unreadable)? else { return Ok(None) };
+        let place = daemon.place().await?;
+        in_time(daemon.subscribe(place, &self.recovery.command.method, request)).await.map(Some)
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,14 +190,23 @@ impl CatchUp {
 
 impl Missed {
     /// Returns what is next in order and was not handed over, and none at the end. It is to be told to
-    /// [`CatchUp::handed_over`] once it was; the next page is not read before.
-    pub(super) async fn next_batch(&mut self, catch_up: &CatchUp) -> Result<Option<Vec<Bytes>>, CallError> {
+    /// [`CatchUp::listed`]; the next page is not read before.
+    pub(super) async fn next_batch(
+        &mut self,
+        catch_up: &CatchUp,
+        daemon: &Daemon,
+    ) -> Result<Option<Vec<Bytes>>, CallError> {
         loop {
             let batch = self.take(catch_up);
             if !batch.is_empty() {
                 return Ok(Some(batch));
             }
-            let Some(messages) = &mut self.messages else { return Ok(None) };
+            let Some(messages) = &mut self.messages else {
+                let Some((parameters, wanted)) = self.lists.pop_front() else { return Ok(None) };
+                self.since = if let Wanted::Since(since) = wanted { since } else { 0 };
+                self.messages = catch_up.list(daemon, &parameters, wanted).await?;
+                continue;
+            };
             match in_time(messages.next()).await? {
                 Some(page) => self.page = catch_up.recovery.notifications(&page).map_err(unreadable)?.into(),
                 None => self.messages = None,

@@ -6,7 +6,7 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -20,12 +20,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+mod hand;
 mod pace;
 
 use super::{
     BATCH,
     catch_up::{CatchUp, now},
     cell::Cell,
+    handover::{Behind, DRY},
     herald::{Change, Herald},
     route::Route,
 };
@@ -54,6 +56,10 @@ pub(super) struct Feed {
     pub(super) remaining: Option<u64>,
     /// By which it finds out what it missed, where that can be had.
     pub(super) catch_up: Option<CatchUp>,
+    /// Since when something was missed that is neither caught up nor told.
+    pub(super) away: Option<Timestamp>,
+    /// Notifications that a rule's queue has still to take.
+    pub(super) in_hand: Arc<AtomicU64>,
     pub(super) routes: watch::Receiver<Arc<[Route]>>,
     /// Rules are moving, or a slow retry is to be made now.
     pub(super) stir: Arc<Notify>,
@@ -94,12 +100,12 @@ impl Feed {
     pub(super) async fn run(mut self) {
         let count = self.remaining.unwrap_or_default();
         let mut attempts = pauses();
-        let (mut away, mut again) = (None::<Timestamp>, true);
+        let mut again = true;
         loop {
             // What was stirred up until now is what it is tried with.
             let _ = self.stir.notified().now_or_never();
             let mut opened = None;
-            let error = match self.once(&mut opened, &mut away).await {
+            let error = match self.once(&mut opened).await {
                 End::Closed => break,
                 End::Completed => {
                     self.cell.completed(count, &self.herald).await;
@@ -116,7 +122,7 @@ impl Feed {
             let was_open = self.cell.is_open();
             if was_open {
                 // What was lost before and is neither caught up nor told belongs to the same gap.
-                away.get_or_insert_with(|| self.last_heard());
+                self.away = self.away.or_else(|| Some(self.last_heard()));
             }
             if opened.is_some_and(|opened: Instant| opened.elapsed() >= STABLE) {
                 attempts = pauses();
@@ -137,8 +143,13 @@ impl Feed {
     /// this stream. What it still had is the new ones' to list.
     async fn let_go(&self) {
         self.hand_over(&[], false).await;
-        let rest = self.catch_up.as_ref().and_then(CatchUp::cursor);
-        self.current().iter().for_each(|route| route.leave_behind(rest.as_ref()));
+        let behind = if self.cell.is_completed() { Behind::default() } else { self.behind(self.away) };
+        self.current().iter().for_each(|route| route.leave_behind(&behind));
+    }
+
+    /// What the stream may still have, or have had.
+    fn behind(&self, gap: Option<Timestamp>) -> Behind {
+        Behind { rest: self.catch_up.as_ref().and_then(CatchUp::rest), gap }
     }
 
     /// Waits until the next attempt is due; false when there is to be none.
@@ -161,9 +172,8 @@ impl Feed {
         }
     }
 
-    /// Opens the stream once and hands over until it ends; `opened` says since when it was open, `away` since when it
-    /// was not.
-    async fn once(&mut self, opened: &mut Option<Instant>, away: &mut Option<Timestamp>) -> End {
+    /// Opens the stream once and hands over until it ends; `opened` says since when it was open.
+    async fn once(&mut self, opened: &mut Option<Instant>) -> End {
         let place = select! {
             () = self.closing.cancelled() => return End::Closed,
             place = self.daemon.place() => place,
@@ -173,6 +183,8 @@ impl Feed {
             Err(error) => return End::Lost(error),
         };
         *opened = Some(Instant::now());
+        // What comes from here on may be on the stream, however long its headers take.
+        let asked = now();
         let (daemon, subscription, request) =
             (self.daemon.clone(), Arc::clone(&self.subscription), self.current_request());
         let mut subscribing = pin!(daemon.subscribe(place, &subscription.method, request));
@@ -185,7 +197,7 @@ impl Feed {
         if let Some(Err(error)) = messages {
             return End::Lost(error);
         }
-        if let Some(end) = self.opened(away).await {
+        if let Some(end) = self.opened(asked).await {
             return end;
         }
         let messages = if let Some(messages) = messages {
@@ -204,37 +216,39 @@ impl Feed {
 
     /// The stream stands: tells it, and hands over what was missed before the stream is read. An end, where the host is
     /// stopping meanwhile or the daemon went away.
-    async fn opened(&mut self, away: &mut Option<Timestamp>) -> Option<End> {
+    async fn opened(&mut self, asked: u64) -> Option<End> {
         self.cell.opened(&self.herald).await;
         self.current().iter().for_each(Route::opened);
-        self.take_rest();
-        self.recover(away).await
+        self.catch_up.iter_mut().for_each(|catch_up| catch_up.opened(asked));
+        self.take_over();
+        self.recover().await
     }
 
-    /// Takes over what streams still had whose rules came here; returns whether there is any.
-    fn take_rest(&mut self) -> bool {
-        let rests: Vec<_> = self.current().iter().filter_map(Route::take_rest).collect();
-        if let Some(catch_up) = &mut self.catch_up {
-            for rest in &rests {
-                catch_up.take_over(rest.clone(), now());
+    /// Takes over what streams may still have had whose rules came here; returns whether there is any.
+    fn take_over(&mut self) -> bool {
+        let left: Vec<_> = self.current().iter().filter_map(Route::take_behind).collect();
+        for Behind { rest, gap } in &left {
+            match (&mut self.catch_up, rest) {
+                (Some(catch_up), Some(rest)) => catch_up.take_over(rest.clone(), now()),
+                _ => self.away = self.away.into_iter().chain(*gap).min(),
             }
         }
-        !rests.is_empty()
+        !left.is_empty()
     }
 
     /// Hands over what was missed, and tells it. An end, where the host is stopping meanwhile or the daemon went away.
-    async fn recover(&mut self, away: &mut Option<Timestamp>) -> Option<End> {
+    async fn recover(&mut self) -> Option<End> {
         let caught_up = self.catch_up().await;
         if !matches!(caught_up, Err(Cut::Closing | Cut::Failed { without: false, .. })) {
             self.current().iter().for_each(Route::rested);
         }
-        let change = match (caught_up, away.take()) {
+        let change = match (caught_up, self.away.take()) {
             (Ok(Some(0)), _) | (Ok(None), None) => return None,
             (Ok(Some(notifications)), _) => Change::CaughtUp { notifications },
             (Ok(None), Some(from)) => Change::Gap { from, to: Timestamp::now(), cause: None },
             (Err(Cut::Closing), _) => return Some(End::Closed),
             (Err(Cut::Failed { error, without: false }), from) => {
-                *away = from;
+                self.away = from;
                 return Some(End::Lost(error));
             }
             (Err(Cut::Failed { error, .. }), from) => {
@@ -249,22 +263,15 @@ impl Feed {
     /// Hands over what was missed, and returns how many notifications that were; none where nothing is to be listed.
     async fn catch_up(&mut self) -> Result<Option<u64>, Cut> {
         let closing = self.closing.clone();
-        let Some(catch_up) = &mut self.catch_up else { return Ok(None) };
-        if !catch_up.opened(now()) {
-            return Ok(None);
-        }
-        let missed = select! {
-            () = closing.cancelled() => return Err(Cut::Closing),
-            missed = catch_up.missed(&self.daemon) => missed,
-        };
-        let mut missed = missed.map_err(|error| self.not_caught_up(error))?;
+        let Some(catch_up) = self.catch_up.as_ref().filter(|catch_up| catch_up.owes()) else { return Ok(None) };
+        let mut missed = catch_up.missed();
         let mut notifications = 0;
         // What is over the rule's count is not asked for.
         while self.remaining != Some(0) {
             let Some(catch_up) = &self.catch_up else { return Ok(None) };
             let batch = select! {
                 () = closing.cancelled() => return Err(Cut::Closing),
-                batch = missed.next_batch(catch_up) => batch,
+                batch = missed.next_batch(catch_up, &self.daemon) => batch,
             };
             let Some(mut batch) = batch.map_err(|error| self.not_caught_up(error))? else {
                 self.catch_up.iter_mut().for_each(CatchUp::caught_up);
@@ -272,9 +279,8 @@ impl Feed {
             };
             batch.truncate(self.owed());
             notifications += batch.len() as u64;
-            // Not given up half-way: what a queue took is to be known as handed over.
+            self.catch_up.iter_mut().for_each(|catch_up| catch_up.listed(&batch, now()));
             self.received(&batch, true).await;
-            self.catch_up.iter_mut().for_each(|catch_up| catch_up.handed_over(&batch, now()));
         }
         Ok(Some(notifications))
     }
@@ -292,8 +298,8 @@ impl Feed {
             match wake {
                 Wake::Closing => return End::Closed,
                 Wake::Stirred => {
-                    if self.take_rest()
-                        && let Some(end) = self.recover(&mut None).await
+                    if self.take_over()
+                        && let Some(end) = self.recover().await
                     {
                         return end;
                     }
@@ -343,7 +349,8 @@ impl Feed {
     fn leave_dry(&self, waited: Option<Duration>) {
         let routes = self.current();
         let done = routes.iter().filter(|route| route.patience().is_some_and(|patience| Some(patience) <= waited));
-        done.for_each(|route| route.leave_behind(None));
+        let behind = self.behind((waited < Some(DRY)).then(|| self.last_heard()));
+        done.for_each(|route| route.leave_behind(&behind));
     }
 
     /// Whether no rule is left to be fed.
@@ -376,28 +383,6 @@ impl Feed {
                 request.into()
             }
             _ => self.request.clone(),
-        }
-    }
-
-    /// A rule is owed its count and no more, even of a daemon that goes on.
-    fn owed(&self) -> usize {
-        self.remaining.and_then(|remaining| usize::try_from(remaining).ok()).unwrap_or(usize::MAX)
-    }
-
-    async fn received(&mut self, batch: &[Bytes], caught_up: bool) {
-        let batch = &batch[..batch.len().min(self.owed())];
-        let frames = batch.len() as u64;
-        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(frames));
-        self.cell.note(frames, self.remaining);
-        self.hand_over(batch, caught_up).await;
-        // Behind the queues' own counters: who sees all as received must not see too few as queued.
-        self.counters.received.fetch_add(frames, Ordering::AcqRel);
-    }
-
-    /// Hands notifications to the rules, and to those that have just arrived what waited for them.
-    async fn hand_over(&self, batch: &[Bytes], caught_up: bool) {
-        for route in &*self.current() {
-            route.hand_over(batch, caught_up).await;
         }
     }
 }

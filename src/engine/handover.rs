@@ -3,7 +3,8 @@
 //! When a rule's parameters change, its new stream is opened beside the old one. Both carry what matches both requests.
 //! The old stream hands over until one of them brings something that the other one has brought too, or until it has run
 //! dry; what the new one brings meanwhile waits here. Then the new one goes on, leaving out what the old one has handed
-//! over. Where the old one is lost first, the new one lists what that still had, if it can. Two notifications are the
+//! over. That an old stream has nothing more is known for sure only where both have brought the same; otherwise, and
+//! where it is lost, the new one lists what it may still have had, and where that cannot be, the gap is told. Two notifications are the
 //! same where their bytes are; the record is kept for a moment only, so that a later one that happens to be equal is not
 //! taken for it.
 
@@ -16,15 +17,17 @@ use std::{
 };
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::{sync::Notify, time::Instant};
 
-use super::catch_up::Cursor;
+use super::catch_up::Rest;
 
 /// Notifications of the new stream that wait for the old one; then the new one is not read on.
 const WAITING: usize = 256;
 
-/// How long nothing must have come on the old stream, with the new one open, until it counts as run dry.
-const DRY: Duration = Duration::from_millis(500);
+/// How long nothing must have come on the old stream, with the new one open, until it counts as run dry. A stream that
+/// lags behind may be silent for longer: what it may still have is listed all the same, where it can be.
+pub(super) const DRY: Duration = Duration::from_millis(500);
 
 /// No timer is that precise.
 const SHORTEST: Duration = Duration::from_millis(5);
@@ -57,17 +60,26 @@ struct Inner {
     left: bool,
     /// When the new stream last brought something that was left out, or went on alone.
     left_out: Option<Instant>,
-    rest: Rest,
+    owed: Owed,
 }
 
-/// What an old stream that was lost still had.
+/// What an old stream may still have had when it was left.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Behind {
+    /// That, where it can be listed.
+    pub(super) rest: Option<Rest>,
+    /// Since when it may have missed something, where it cannot.
+    pub(super) gap: Option<Timestamp>,
+}
+
+/// What became of that.
 #[derive(Default)]
-enum Rest {
+enum Owed {
     #[default]
     Nothing,
-    /// All from where it stood on.
-    From(Cursor),
-    /// The same, which the new stream lists: it comes before what waits.
+    /// It waits for the new stream's feed.
+    Left(Behind),
+    /// The new stream's feed lists it: it comes before what waits.
     Listed,
 }
 
@@ -110,8 +122,8 @@ impl Handover {
     /// Whether the new stream has taken over all there was, so that nothing of it is to be remembered.
     pub(super) fn is_over(&self) -> bool {
         let inner = self.inner();
-        let Inner { left, waiting, handed, rest, .. } = &*inner;
-        *left && waiting.is_empty() && handed.is_empty() && matches!(rest, Rest::Nothing)
+        let Inner { left, waiting, handed, owed, .. } = &*inner;
+        *left && waiting.is_empty() && handed.is_empty() && matches!(owed, Owed::Nothing)
     }
 
     /// How many of these notifications of the old stream are to be handed over now, and whether it is done then. Where it
@@ -134,32 +146,33 @@ impl Handover {
         (batch.len(), inner.met)
     }
 
-    /// The old stream is done with the rule.
+    /// The old stream is done with the rule: it has nothing more for it.
     pub(super) fn leave(&self) {
-        self.leave_behind(None);
+        self.leave_behind(Behind::default());
     }
 
-    /// The old stream is lost, and with it what it had not handed over: here is where it stood.
-    pub(super) fn leave_behind(&self, rest: Option<Cursor>) {
+    /// The old stream lets the rule go, and with it what it may not have handed over.
+    pub(super) fn leave_behind(&self, behind: Behind) {
         let mut inner = self.inner();
         if !mem::replace(&mut inner.left, true) {
-            inner.rest = rest.map_or(Rest::Nothing, Rest::From);
+            let nothing = behind.rest.is_none() && behind.gap.is_none();
+            inner.owed = if nothing { Owed::Nothing } else { Owed::Left(behind) };
             drop(inner);
             self.to.notify_one();
             self.from.notify_one();
         }
     }
 
-    /// Takes over where the old stream stood, for what it still had to be listed and handed over before what waits.
-    pub(super) fn take_rest(&self) -> Option<Cursor> {
-        let rest = &mut self.inner().rest;
-        match mem::take(rest) {
-            Rest::From(cursor) => {
-                *rest = Rest::Listed;
-                Some(cursor)
+    /// Takes what the old stream left behind, to be listed and handed over before what waits, or told.
+    pub(super) fn take_behind(&self) -> Option<Behind> {
+        let owed = &mut self.inner().owed;
+        match mem::take(owed) {
+            Owed::Left(behind) => {
+                *owed = Owed::Listed;
+                Some(behind)
             }
             other => {
-                *rest = other;
+                *owed = other;
                 None
             }
         }
@@ -167,9 +180,9 @@ impl Handover {
 
     /// What the old stream still had was handed over, or cannot be had.
     pub(super) fn rested(&self) {
-        let rest = &mut self.inner().rest;
-        if matches!(rest, Rest::Listed) {
-            *rest = Rest::Nothing;
+        let owed = &mut self.inner().owed;
+        if matches!(owed, Owed::Listed) {
+            *owed = Owed::Nothing;
         }
     }
 
@@ -195,6 +208,11 @@ impl Handover {
         None
     }
 
+    /// What the new stream has brought and waits.
+    pub(super) fn waiting(&self) -> Vec<Bytes> {
+        self.inner().waiting.clone()
+    }
+
     /// Whether the new stream brought as much as may wait.
     pub(super) fn is_full(&self) -> bool {
         let inner = self.inner();
@@ -209,7 +227,7 @@ impl Handover {
 impl Inner {
     /// What the new stream hands over once it has the rule.
     fn go_on(&mut self, batch: &[Bytes]) -> Vec<Bytes> {
-        let is_listed = matches!(self.rest, Rest::Listed);
+        let is_listed = matches!(self.owed, Owed::Listed);
         let mut all = if is_listed { Vec::new() } else { mem::take(&mut self.waiting) };
         all.extend_from_slice(batch);
         let before = all.len();

@@ -1,10 +1,10 @@
 //! A route: one rule as a feed sees it, at home there or on its way from or to another feed.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{catch_up::Cursor, handover::Handover};
+use super::handover::{Behind, Handover};
 use crate::lua::RuleQueue;
 
 /// A rule that a feed hands notifications to.
@@ -18,25 +18,32 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Hands notifications to the rule as far as they are for it, and what waited for it to arrive.
-    pub(super) async fn hand_over(&self, batch: &[Bytes], caught_up: bool) {
-        let arrived = match &self.arriving {
-            Some(handover) => match handover.arriving(batch) {
-                Some(all) => all,
-                None => return,
-            },
-            None => Vec::new(),
-        };
-        let batch = if self.arriving.is_some() { &arrived } else { batch };
-        let Some(handover) = &self.leaving else {
-            self.queue.push(batch, caught_up).await;
-            return;
-        };
-        let (now, done) = handover.leaving(batch);
-        self.queue.push(&batch[..now], caught_up).await;
-        if done {
-            handover.leave();
+    /// What of a batch is for the rule's queue now, with what waited for it to arrive; and whether the feed is done with
+    /// the rule then.
+    pub(super) fn part<'b>(&self, batch: &'b [Bytes]) -> (Cow<'b, [Bytes]>, bool) {
+        let mut part = Cow::Borrowed(batch);
+        if let Some(handover) = &self.arriving {
+            let Some(all) = handover.arriving(batch) else { return (Cow::default(), false) };
+            part = Cow::Owned(all);
         }
+        let Some(handover) = &self.leaving else { return (part, false) };
+        let (now, done) = handover.leaving(&part);
+        (Cow::Owned(part[..now].to_vec()), done)
+    }
+
+    /// The feed is done with the rule: its stream has nothing more for it.
+    pub(super) fn leave(&self) {
+        self.leaving.iter().for_each(|handover| handover.leave());
+    }
+
+    /// Whether it is on its way from or to another feed.
+    pub(super) fn is_moving(&self) -> bool {
+        self.arriving.is_some() || self.leaving.is_some()
+    }
+
+    /// What waits for it to arrive.
+    pub(super) fn waiting(&self) -> Vec<Bytes> {
+        self.arriving.as_ref().map_or_else(Vec::new, |handover| handover.waiting())
     }
 
     /// The feed's stream stands.
@@ -53,9 +60,9 @@ impl Route {
         }
     }
 
-    /// Takes over where the stream stood that the rule comes from, if that was lost.
-    pub(super) fn take_rest(&self) -> Option<Cursor> {
-        self.arriving.as_ref().and_then(|handover| handover.take_rest())
+    /// Takes what the stream that the rule comes from may still have had.
+    pub(super) fn take_behind(&self) -> Option<Behind> {
+        self.arriving.as_ref().and_then(|handover| handover.take_behind())
     }
 
     /// What that stream still had was handed over, or cannot be had.
@@ -63,9 +70,9 @@ impl Route {
         self.arriving.iter().for_each(|handover| handover.rested());
     }
 
-    /// There is nothing more to come on the feed's stream for a rule that leaves; here is where the stream stood.
-    pub(super) fn leave_behind(&self, rest: Option<&Cursor>) {
-        self.leaving.iter().for_each(|handover| handover.leave_behind(rest.cloned()));
+    /// The feed lets a rule go that leaves, and with it what its stream may still have had.
+    pub(super) fn leave_behind(&self, behind: &Behind) {
+        self.leaving.iter().for_each(|handover| handover.leave_behind(behind.clone()));
     }
 
     /// How long nothing must come until it may leave, where another feed waits for it.

@@ -127,21 +127,26 @@ impl RuleQueue {
     pub async fn push(&self, batch: &[Bytes], caught_up: bool) -> bool {
         let mut rest = batch;
         while !rest.is_empty() {
-            let credits = &self.0.credits;
-            let Ok(first) = credits.acquire().await else { return false };
-            first.forget();
-            let mut taken = 1;
-            while let Some(more) = (taken < rest.len()).then(|| credits.try_acquire().ok()).flatten() {
-                more.forget();
-                taken += 1;
-            }
-            let (now, later) = rest.split_at(taken);
-            if !self.0.accept(now, caught_up) {
-                return false;
-            }
-            rest = later;
+            let Some(taken) = self.push_some(rest, caught_up).await else { return false };
+            rest = &rest[taken..];
         }
         true
+    }
+
+    /// Waits for a credit, hands over as many of a batch as there are credits for, and returns how many; none when the
+    /// rule was retired. Dropped before it is done, it has handed over nothing.
+    pub async fn push_some(&self, batch: &[Bytes], caught_up: bool) -> Option<usize> {
+        if batch.is_empty() {
+            return Some(0);
+        }
+        let credits = &self.0.credits;
+        credits.acquire().await.ok()?.forget();
+        let mut taken = 1;
+        while let Some(more) = (taken < batch.len()).then(|| credits.try_acquire().ok()).flatten() {
+            more.forget();
+            taken += 1;
+        }
+        self.0.accept(&batch[..taken], caught_up).then_some(taken)
     }
 
     /// The rule is gone: a push that waits returns, and what was accepted is still handled by its present worker, which

@@ -58,6 +58,7 @@ pub struct Script {
     lanes: Mutex<Vec<(Weak<Lane>, u64)>>,
     counters: Arc<Counters>,
     stopped: AtomicBool,
+    given_up: AtomicBool,
     /// Whether it has a `save`.
     keeps_state: bool,
     /// True when the thread has come to its end; closed before that when it panicked.
@@ -87,6 +88,7 @@ impl Prepared {
             lanes: Mutex::default(),
             counters: Arc::clone(&counters),
             stopped: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
             keeps_state: false,
             ended,
         };
@@ -211,11 +213,11 @@ impl Script {
     }
 
     /// Waits for the thread to have ended; false when it does not by `deadline`. Then its runs are given up: they hold up
-    /// nothing any more in lanes that moved to another script.
-    pub async fn ended(self, deadline: Instant) -> bool {
+    /// nothing any more in lanes that moved to another script. Of several who wait, one learns of it.
+    pub async fn ended(&self, deadline: Instant) -> bool {
         let mut ended = self.ended.clone();
         let waited = timeout_at(deadline, ended.wait_for(|ended| *ended)).await;
-        if waited.is_ok() {
+        if waited.is_ok() || self.given_up.swap(true, Ordering::AcqRel) {
             return true;
         }
         self.abandon();
@@ -225,6 +227,11 @@ impl Script {
     /// Whether the thread has come to its end.
     pub fn has_ended(&self) -> bool {
         *self.ended.borrow()
+    }
+
+    /// Whether its runs were given up: nobody waits for it any more.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
     }
 
     /// Whether the thread ended unexpectedly.

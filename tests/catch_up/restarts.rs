@@ -155,6 +155,34 @@ fn what_waits_in_a_stuck_queue_at_a_stop_is_not_handled_again() {
 }
 
 #[test]
+fn what_a_stream_brought_and_no_queue_took_at_a_stop_is_caught_up() {
+    let machine = Machine::new(", order: rule, timeout: 2m");
+    fs::write(machine.folder.path().join("say.lua"), "return function(n) sleep(100) end").unwrap();
+    let arguments = [KEPT, &["--grace", "1"]].concat();
+    let host = machine.run(&arguments);
+    let bodies: Vec<_> = (0..400).map(|number| format!("m{number}")).collect();
+    for body in &bodies {
+        machine.say(body);
+    }
+    while machine.simulator.sent("bot") < 330 {
+        thread::sleep(std::time::Duration::from_millis(2));
+    }
+    host.terminate();
+    let (_, log) = host.ended();
+    let end = &events(&log, "stopped")[0];
+    let words = end["message"].as_str().unwrap().split(' ');
+    let accepted = words.filter_map(|word| word.parse::<usize>().ok()).sum::<usize>();
+    assert!((1..bodies.len()).contains(&accepted), "{accepted}");
+    machine.gone();
+    fs::write(machine.folder.path().join("say.lua"), "return function(n) print(n.message.body) end").unwrap();
+    let host = machine.run(&arguments);
+    machine.say("end");
+    let rest = [&bodies[accepted..], &["end".to_owned()]].concat();
+    host.events("said", rest.len());
+    assert_eq!(stopped(host), rest);
+}
+
+#[test]
 fn a_host_that_is_killed_misses_nothing_and_doubles_only_what_was_not_kept_yet() {
     let machine = Machine::new("");
     let host = machine.run(KEPT);

@@ -88,9 +88,17 @@ impl Setup {
 
     /// Starts everything, and waits until each of the rules' streams is open.
     pub(crate) async fn start(self) -> Host {
-        let simulator = Simulator::start(self.options).await.unwrap();
+        let simulator = Simulator::start(self.options.clone()).await.unwrap();
+        let url = simulator.url();
+        let host = self.start_with(simulator, url).await;
+        in_time(host.simulator.subscribers("bot", host.engine.feeds())).await;
+        host
+    }
+
+    /// Starts everything but the daemon, which is reached by this address, and waits for no stream.
+    pub(crate) async fn start_with(self, simulator: Simulator, url: String) -> Host {
         let settings = Settings {
-            url: simulator.url(),
+            url,
             tls: TlsFiles::default(),
             client_key: self.client.then(|| Secret::new("bot").unwrap()),
             admin: self.admin.then(|| Administrator {
@@ -110,7 +118,6 @@ impl Setup {
         let mut engine = Engine::new(&daemon, &reporter);
         let started = engine.reload(&[self.folder.path().join(self.rules)], Trigger::Start).await;
         assert_eq!(started.result, ReloadResult::Started, "{:#?}", started.diagnostics);
-        in_time(simulator.subscribers("bot", engine.feeds())).await;
         Host { simulator, engine, daemon, folder: self.folder, rules: self.rules, events, changed }
     }
 }
@@ -241,7 +248,12 @@ impl Host {
 
     /// Stops the engine; every handler finishes first.
     pub(crate) async fn stop(self) -> Vec<Event> {
-        in_time(self.engine.stop(PATIENCE)).await;
+        self.stop_within(PATIENCE).await
+    }
+
+    /// Stops the engine; handlers have so long to finish.
+    pub(crate) async fn stop_within(self, grace: Duration) -> Vec<Event> {
+        in_time(self.engine.stop(grace)).await;
         std::mem::take(&mut *self.events.lock().unwrap())
     }
 }

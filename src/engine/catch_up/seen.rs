@@ -5,8 +5,9 @@
 //! [`REMEMBERED`] ids are kept. Where one has to be dropped, nothing of its time is asked for again: rather missed than
 //! handled twice, and only by what was stored out of order behind so many others.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::recovery::{Mark, Wanted};
@@ -26,6 +27,15 @@ pub(in crate::engine) struct Cursor {
     pub(in crate::engine) seen: Vec<(u64, u64)>,
 }
 
+/// What a stream still had when it was left: what was missed is to be listed by the parameters that were its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Rest {
+    /// Parameters, and from when on.
+    lists: Vec<(Bytes, u64)>,
+    /// Time and id of what was handed over since.
+    seen: Vec<(u64, u64)>,
+}
+
 /// What a feed has handed over. Times are in milliseconds since 1970.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -39,10 +49,14 @@ pub(super) struct Seen {
     /// Of what is older no id is known any more.
     forgotten: u64,
     owed: Owed,
+    /// What other streams still had: their parameters, and from when on.
+    rests: Vec<(Bytes, u64)>,
     times: HashMap<u64, u64>,
     order: BTreeSet<(u64, u64)>,
     /// The ids of those that may come on the stream once more.
     listed: HashSet<u64>,
+    /// Of what is noted, what no queue has taken yet, in order: a cursor leaves it out. None where nothing is known of it.
+    in_hand: VecDeque<Option<Mark>>,
     /// How often it changed.
     changes: u64,
 }
@@ -72,34 +86,45 @@ impl Seen {
         }
     }
 
+    /// What its stream, of these parameters, still has; none while that cannot be said.
+    pub(super) fn rest(&self, parameters: &Bytes) -> Option<Rest> {
+        let own = self.own().map(|since| (parameters.clone(), since));
+        let lists: Vec<_> = own.into_iter().chain(self.rests.iter().cloned()).collect();
+        let since = lists.iter().map(|(_, since)| *since).min()?;
+        Some(Rest { lists, seen: self.taken_since(since) })
+    }
+
     /// Goes on with what another still had, beside its own.
-    pub(super) fn take_over(&mut self, cursor: Cursor, now: u64) {
-        let since = match self.owed {
-            Owed::Nothing => cursor.since,
-            Owed::Since(since) => since.min(cursor.since),
-            // All of it is listed, whatever its time.
-            Owed::Unread(_) => return,
-        };
-        self.owed = Owed::Since(since.min(now));
-        self.start = Some(self.start.map_or(since, |start| start.min(since)));
-        for (time, id) in cursor.seen {
+    pub(super) fn take_over(&mut self, rest: Rest, now: u64) {
+        self.rests.extend(rest.lists.into_iter().map(|(parameters, since)| (parameters, since.min(now))));
+        for (time, id) in rest.seen {
             self.listed.insert(id);
             self.insert(Mark { id, time }, now);
         }
     }
 
-    /// The stream stands: what came since it stood last is owed. Returns whether anything is.
-    pub(super) fn opened(&mut self, now: u64) -> bool {
+    /// The stream stands: what came since it stood last is owed.
+    pub(super) fn opened(&mut self, now: u64) {
         if self.start.is_none() {
             (self.start, self.guessed) = (Some(now), true);
             self.changes += 1;
         } else if self.owed == Owed::Nothing {
             self.owed = Owed::Since(self.bound());
         }
-        self.owed != Owed::Nothing
     }
 
-    /// What to list.
+    /// Whether anything is to be listed.
+    pub(super) fn owes(&self) -> bool {
+        self.owed != Owed::Nothing || !self.rests.is_empty()
+    }
+
+    /// What to list, each by its parameters; those of the stream itself are given.
+    pub(super) fn lists(&self, parameters: &Bytes) -> Vec<(Bytes, Wanted)> {
+        let rests = self.rests.iter().map(|(of, since)| (of.clone(), Wanted::Since((*since).max(self.forgotten))));
+        rests.chain(self.wanted().map(|wanted| (parameters.clone(), wanted))).collect()
+    }
+
+    /// What of its own is to be listed.
     pub(super) fn wanted(&self) -> Option<Wanted> {
         match self.owed {
             Owed::Nothing => None,
@@ -149,17 +174,49 @@ impl Seen {
     /// All that was owed was handed over, or cannot be had.
     pub(super) fn settle(&mut self) {
         self.owed = Owed::Nothing;
+        self.rests.clear();
         self.changes += 1;
     }
 
     /// Where it stands; none while that cannot be said by a time.
     pub(super) fn cursor(&self) -> Option<Cursor> {
-        let since = match self.wanted() {
+        let since = self.rests.iter().map(|(_, since)| *since).fold(self.own()?, u64::min);
+        Some(Cursor { since, seen: self.taken_since(since) })
+    }
+
+    /// From when on its own stream may have had something that was not handed over; none while that cannot be said.
+    pub(super) fn own(&self) -> Option<u64> {
+        let own = match self.wanted() {
             Some(Wanted::Unread) => return None,
             Some(Wanted::Since(since)) => since,
             None => self.start.map(|_| self.bound())?,
         };
-        Some(Cursor { since, seen: self.order.range((since, 0)..).copied().collect() })
+        Some(self.in_hand.iter().flatten().map(|mark| mark.time).fold(own, u64::min))
+    }
+
+    /// What a queue has taken since a time.
+    fn taken_since(&self, since: u64) -> Vec<(u64, u64)> {
+        let in_hand: HashSet<_> = self.in_hand.iter().flatten().map(|mark| mark.id).collect();
+        self.order.range((since, 0)..).filter(|(_, id)| !in_hand.contains(id)).copied().collect()
+    }
+
+    /// Says what is in hand, in order: all of it is noted, and taken by no queue.
+    pub(super) fn hold(&mut self, marks: impl Iterator<Item = Option<Mark>>) {
+        let before = self.in_hand.len();
+        self.in_hand.clear();
+        self.in_hand.extend(marks);
+        self.changes += u64::from(before + self.in_hand.len() > 0);
+    }
+
+    pub(super) fn hold_more(&mut self, marks: impl Iterator<Item = Option<Mark>>) {
+        self.in_hand.extend(marks);
+        self.changes += 1;
+    }
+
+    /// A queue took the first of what is in hand.
+    pub(super) fn took(&mut self, notifications: usize) {
+        self.in_hand.drain(..notifications.min(self.in_hand.len()));
+        self.changes += 1;
     }
 
     pub(super) fn changes(&self) -> u64 {
@@ -191,10 +248,11 @@ impl Seen {
     /// Drops what can come neither by the stream nor by a list again.
     fn forget(&mut self) {
         let live = self.live.saturating_sub(SLACK);
+        let rests = self.rests.iter().map(|(_, since)| *since).fold(live, u64::min);
         let needed = match self.wanted() {
             Some(Wanted::Unread) => 0,
-            Some(Wanted::Since(since)) => live.min(since),
-            None => live,
+            Some(Wanted::Since(since)) => rests.min(since),
+            None => rests,
         };
         while let Some(&(time, id)) = self.order.first().filter(|(time, _)| *time < needed) {
             self.order.remove(&(time, id));

@@ -81,20 +81,21 @@ impl Bench {
         let place = self.daemon.place().await.unwrap();
         let stream = self.daemon.subscribe(place, &subscription().method, self.parameters.clone()).await.unwrap();
         (self.stream, self.read) = (Some(stream), 0);
-        self.catch_up.opened(self.clock.now())
+        self.catch_up.opened(self.clock.now());
+        self.catch_up.owes()
     }
 
     /// Lists what was missed, and breaks off when so many batches were handed over and the next is there.
     async fn list(&mut self, batches: usize) -> Result<(), CallError> {
-        let mut missed = self.catch_up.missed(&self.daemon).await?;
+        let mut missed = self.catch_up.missed();
         let mut handed = 0;
-        while let Some(batch) = missed.next_batch(&self.catch_up).await? {
+        while let Some(batch) = missed.next_batch(&self.catch_up, &self.daemon).await? {
             if handed == batches {
                 return Ok(());
             }
             handed += 1;
+            self.catch_up.listed(&batch, self.clock.now());
             self.hand_over(&batch);
-            self.catch_up.handed_over(&batch, self.clock.now());
         }
         self.catch_up.caught_up();
         Ok(())
@@ -136,6 +137,7 @@ impl Bench {
     }
 
     fn hand_over(&mut self, batch: &[Bytes]) {
+        self.catch_up.took(batch.len());
         let text = |bytes: &Bytes| from_wire(&subscription().method.output, bytes).unwrap()["message"]["body"].clone();
         self.handed.extend(batch.iter().map(|bytes| text(bytes).as_str().unwrap().to_owned()));
     }

@@ -69,6 +69,7 @@ fn note(catch_up: &mut CatchUp, id: u64) {
     let message = json!({ "message": { "id": { "id": id }, "timestamp": EPOCH + id } });
     let notification = encode::encode(&subscription().method.output, &&message, None).unwrap().into();
     assert!(catch_up.is_new(&notification, EPOCH + SLACK));
+    catch_up.took(1);
 }
 
 fn ids(cursors: &Cursors, rule: &Rule) -> Option<Vec<u64>> {

@@ -1,0 +1,56 @@
+//! From a feed's hand into its rules' queues. What no queue has taken yet is known at every moment, so that a stop can
+//! say, or catch up at the next start, what it cut off.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::{Feed, Route};
+
+impl Feed {
+    /// A rule is owed its count and no more, even of a daemon that goes on.
+    pub(super) fn owed(&self) -> usize {
+        self.remaining.and_then(|remaining| usize::try_from(remaining).ok()).unwrap_or(usize::MAX)
+    }
+
+    pub(super) async fn received(&mut self, batch: &[Bytes], caught_up: bool) {
+        let batch = &batch[..batch.len().min(self.owed())];
+        let frames = batch.len() as u64;
+        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(frames));
+        self.cell.note(frames, self.remaining);
+        self.hand_over(batch, caught_up).await;
+        // Behind the queues' own counters: who sees all as received must not see too few as queued.
+        self.counters.received.fetch_add(frames, Ordering::AcqRel);
+    }
+
+    /// Hands notifications to the rules, and to those that have just arrived what waited for them. Given up at any
+    /// moment, it is known what was taken: by the cursor of a rule that has its own stream, by number for all.
+    pub(super) async fn hand_over(&self, batch: &[Bytes], caught_up: bool) {
+        let routes = self.current();
+        let parts: Vec<_> = routes.iter().map(|route| (route, route.part(batch))).collect();
+        let (alone, moving) = (routes.len() == 1, routes.iter().any(Route::is_moving));
+        if let Some(catch_up) = self.catch_up.as_ref().filter(|_| moving) {
+            let waiting = routes.iter().flat_map(Route::waiting).collect::<Vec<_>>();
+            catch_up.hold(parts.iter().flat_map(|(_, (part, _))| part.iter()).chain(&waiting));
+        }
+        let all = parts.iter().map(|(_, (part, _))| part.len() as u64).sum();
+        self.in_hand.fetch_add(all, Ordering::AcqRel);
+        for (route, (part, done)) in parts {
+            let mut rest = &*part;
+            while !rest.is_empty() {
+                // A rule that is gone needs none of it.
+                let taken = route.queue.push_some(rest, caught_up).await.unwrap_or(rest.len());
+                rest = &rest[taken..];
+                self.in_hand.fetch_sub(taken as u64, Ordering::AcqRel);
+                self.catch_up.iter().filter(|_| alone).for_each(|catch_up| catch_up.took(taken));
+            }
+            if done {
+                route.leave();
+            }
+        }
+        if let Some(catch_up) = &self.catch_up {
+            let waiting = if moving { routes.iter().flat_map(Route::waiting).collect() } else { Vec::new() };
+            catch_up.hold(waiting.iter());
+        }
+    }
+}
