@@ -107,6 +107,11 @@ impl CatchUp {
         self.seen().owes()
     }
 
+    /// Whether it can be said where it stands: not while it is still to begin with what nobody has seen.
+    pub(super) fn stands(&self) -> bool {
+        self.seen().own().is_some()
+    }
+
     /// Takes note of a notification of the stream that is about to be handed over, and is in hand until then; false when
     /// it was handed over before.
     pub(super) fn is_new(&mut self, notification: &Bytes, now: u64) -> bool {

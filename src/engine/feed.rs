@@ -182,6 +182,10 @@ impl Feed {
             Ok(place) => place,
             Err(error) => return End::Lost(error),
         };
+        if !self.cell.is_open() && self.is_only_left() {
+            self.let_go().await;
+            return End::Closed;
+        }
         *opened = Some(Instant::now());
         // What comes from here on may be on the stream, however long its headers take.
         let asked = now();
@@ -351,6 +355,12 @@ impl Feed {
         let done = routes.iter().filter(|route| route.patience().is_some_and(|patience| Some(patience) <= waited));
         let behind = self.behind((waited < Some(DRY)).then(|| self.last_heard()));
         done.for_each(|route| route.leave_behind(&behind));
+    }
+
+    /// Whether all rules go on to other streams: to open this one again for them would help nobody.
+    fn is_only_left(&self) -> bool {
+        let routes = self.current();
+        !routes.is_empty() && routes.iter().all(Route::is_leaving)
     }
 
     /// Whether no rule is left to be fed.

@@ -85,6 +85,11 @@ impl Route {
         self.arriving.as_ref().is_some_and(|handover| handover.is_full())
     }
 
+    /// Whether it goes on to another feed.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
     /// Whether it has gone.
     pub(super) fn has_left(&self) -> bool {
         self.leaving.as_ref().is_some_and(|handover| handover.has_left())
