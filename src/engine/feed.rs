@@ -268,7 +268,8 @@ impl Feed {
     async fn catch_up(&mut self) -> Result<Option<u64>, Cut> {
         let closing = self.closing.clone();
         let Some(catch_up) = self.catch_up.as_ref().filter(|catch_up| catch_up.owes()) else { return Ok(None) };
-        let mut missed = catch_up.missed();
+        let alone = self.current().len() == 1;
+        let mut missed = catch_up.missed(alone);
         let mut notifications = 0;
         // What is over the rule's count is not asked for.
         while self.remaining != Some(0) {
@@ -283,7 +284,12 @@ impl Feed {
             };
             batch.truncate(self.owed());
             notifications += batch.len() as u64;
-            self.catch_up.iter_mut().for_each(|catch_up| catch_up.listed(&batch, now()));
+            if let Some(catch_up) = &mut self.catch_up {
+                let ids = catch_up.ids(&batch);
+                let is_listed = |waiting: &Bytes| catch_up.id(waiting).is_some_and(|id| ids.contains(&id));
+                self.routes.borrow().iter().filter(|_| alone).for_each(|route| route.drop_waiting(is_listed));
+                catch_up.listed(&batch, now());
+            }
             self.received(&batch, true).await;
         }
         Ok(Some(notifications))
@@ -344,7 +350,7 @@ impl Feed {
             () = self.closing.cancelled() => Wake::Closing,
             () = self.stir.notified() => Wake::Stirred,
             Ok(()) = self.routes.changed() => Wake::Stirred,
-            next = messages.next(), if !full => Wake::Message(next),
+            next = next(messages, &routes), if !full => Wake::Message(next),
             () = nothing_for(patience.unwrap_or_default()), if patience.is_some() => Wake::Dry(patience),
         }
     }
@@ -395,6 +401,17 @@ impl Feed {
             _ => self.request.clone(),
         }
     }
+}
+
+/// Returns what is next on a stream, and tells the routes when there is nothing.
+async fn next(messages: &mut Messages, routes: &[Route]) -> Result<Option<Bytes>, CallError> {
+    if let Some(ready) = messages.next().now_or_never() {
+        return ready;
+    }
+    routes.iter().for_each(Route::emptied);
+    let next = messages.next().await;
+    routes.iter().for_each(Route::emptied);
+    next
 }
 
 async fn nothing_for(patience: Duration) {
