@@ -185,3 +185,19 @@ async fn a_stream_that_lags_behind_in_steps_loses_nothing_when_its_rule_goes() {
     assert_eq!(said, numbered(0..9));
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_rule_that_changes_before_its_stream_was_ever_open_still_starts_with_what_came_before() {
+    let with = |pattern: &str| format!("{}    catch_up: true\n", rules(pattern));
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    let url = simulator.url();
+    let mut host = setup().file("rules.yaml", with("^m")).start_with(simulator, url).await;
+    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
+    host.say("alice", "m0");
+    edit(&mut host, &with("m")).await;
+    host.say("alice", "m1");
+    edit(&mut host, &with(".")).await;
+    host.say("alice", "m2");
+    all_are_there_when_the_daemon_is_back(host).await;
+}

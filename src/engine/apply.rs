@@ -5,25 +5,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::{
     sync::{Notify, watch},
-    task::JoinSet,
-    time::{Instant, timeout_at},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+
+mod feeds;
+
+pub(super) use feeds::Feeds;
+use feeds::{Handle, Move};
 
 use super::{
     Engine, LAST_MOMENT,
     board::{FeedLine, RuleLine, ScriptLine, Shown},
-    catch_up::{CatchUp, Rest, now},
+    catch_up::{CatchUp, now},
     cell::Cell,
     feed::Feed,
     handover::Handover,
@@ -39,108 +39,6 @@ use crate::{
 
 /// How long a script that was replaced may finish what it runs; each run is bounded by its rule's `timeout` besides.
 const RETIRING: Duration = Duration::from_mins(2);
-
-/// The running feeds.
-#[derive(Default)]
-pub(super) struct Feeds {
-    all: BTreeMap<FeedKey, Arc<Handle>>,
-    tasks: JoinSet<()>,
-    /// Rules on their way from one feed to another, over as many reloads as that takes.
-    moving: Vec<Move>,
-}
-
-/// A rule on its way. The feed that it comes from may be none of the set any more.
-struct Move {
-    rule: String,
-    from: Arc<Handle>,
-    to: Arc<Handle>,
-    handover: Arc<Handover>,
-}
-
-/// The engine's end of a feed.
-struct Handle {
-    cell: Arc<Cell>,
-    routes: watch::Sender<Arc<[Route]>>,
-    stir: Arc<Notify>,
-    closing: CancellationToken,
-    /// What its task knows of what it handed over, where what was missed can be listed.
-    catch_up: Option<CatchUp>,
-    /// Whether that is kept over the end of the host, and made good at the next start.
-    kept: bool,
-    in_hand: Arc<AtomicU64>,
-}
-
-impl Feeds {
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    /// Closes all streams and waits for the tasks; one that does not end by the deadline is given up. Returns what came in
-    /// by then, was taken by no queue, and is not caught up at the next start.
-    pub(super) async fn stop(&mut self, deadline: Instant) -> Vec<(FeedName, u64)> {
-        let (past, under_way): (Vec<_>, Vec<_>) = self.moving.iter().partition(|of| of.handover.has_left());
-        under_way.iter().for_each(|of| of.handover.leave());
-        for handle in self.all.values().chain(under_way.iter().map(|of| &of.from)) {
-            handle.closing.cancel();
-        }
-        drop(timeout_at(deadline, async { while self.tasks.join_next().await.is_some() {} }).await);
-        self.tasks.shutdown().await;
-        // From here on it is certain what each of them has handed over.
-        let left = past.iter().map(|of| (of, of.handover.take_behind().and_then(|behind| behind.rest)));
-        let cut = under_way.iter().map(|of| (of, of.from.catch_up.as_ref().and_then(CatchUp::rest)));
-        for (of, rest) in left.chain(cut) {
-            of.to.is_owed(&of.handover.waiting(), rest);
-        }
-        let mut lost = Vec::new();
-        let old = under_way.iter().map(|of| &of.from).filter(|from| !self.all.values().any(|to| Arc::ptr_eq(from, to)));
-        for handle in self.all.values().chain(old) {
-            let in_hand = handle.in_hand.swap(0, Ordering::AcqRel);
-            lost.extend((in_hand > 0 && !handle.kept).then(|| (handle.cell.name(), in_hand)));
-        }
-        lost
-    }
-
-    fn completed(&self) -> BTreeSet<FeedKey> {
-        let completed = self.all.iter().filter(|(_, handle)| handle.cell.is_completed());
-        completed.map(|(key, _)| key.clone()).collect()
-    }
-}
-
-impl Handle {
-    /// Takes note of what its rules are still owed when all is over: what waits to be handed over, and what the stream may
-    /// still have had that one came from.
-    fn is_owed(&self, waiting: &[Bytes], rest: Option<Rest>) {
-        match &self.catch_up {
-            Some(catch_up) => {
-                catch_up.hold_more(waiting.iter());
-                rest.into_iter().for_each(|rest| catch_up.take_over(rest, now()));
-            }
-            None => drop(self.in_hand.fetch_add(waiting.len() as u64, Ordering::AcqRel)),
-        }
-    }
-}
-
-impl Move {
-    fn new(rule: &str, from: &Arc<Handle>, to: &Arc<Handle>) -> Self {
-        let handover = Handover::new(Arc::clone(&from.stir), Arc::clone(&to.stir));
-        if from.cell.is_completed() {
-            // There is nothing to come on it.
-            handover.leave();
-        }
-        Self { rule: rule.to_owned(), from: Arc::clone(from), to: Arc::clone(to), handover }
-    }
-
-    /// Goes on to where the rule is to be now. What it goes to has not handed over anything yet.
-    fn led_to(self, to: Option<&Arc<Handle>>) -> Option<Self> {
-        match to {
-            Some(to) if Arc::ptr_eq(to, &self.to) => Some(self),
-            // It stays where it was.
-            Some(to) if Arc::ptr_eq(to, &self.from) => None,
-            Some(to) => Some(Self::new(&self.rule, &self.from, to)),
-            None => None,
-        }
-    }
-}
 
 /// Whether a rule that moves still listens to the same, with other parameters.
 fn is_same(view: &View, rule: &str, from: &FeedKey) -> bool {
@@ -377,9 +275,10 @@ impl Engine {
         self.next_feed += 1;
         let cell = Cell::new(id, self.feed_name(key, rules), rule.count);
         let (routes, receiver) = watch::channel(Arc::default());
-        let from = plan.moved.get(&rule.name);
-        let from = from.map(|from| closed.get(from).or(self.running.feeds.all.get(from)).map(Arc::as_ref));
-        let catch_up = self.catch_up(key, rule, from);
+        let former = |from| closed.get(from).or(self.running.feeds.all.get(from))?.catch_up.as_ref();
+        // A rule that only changed has handled what came before, unless its stream is still to begin with that.
+        let began = plan.moved.get(&rule.name).is_some_and(|from| former(from).is_none_or(CatchUp::stands));
+        let catch_up = self.catch_up(key, rule, began);
         let kept = key.catch_up == Some(true) && catch_up.is_some() && self.cursors.is_some();
         let in_hand = Arc::<AtomicU64>::default();
         let (stir, closing) = (Arc::<Notify>::default(), CancellationToken::new());
@@ -403,14 +302,13 @@ impl Engine {
         self.running.feeds.all.insert(key.clone(), Arc::new(handle));
     }
 
-    /// What a new feed is to know of what came before it, and before the one that its rule moves from, if it does.
-    fn catch_up(&self, key: &FeedKey, rule: &Rule, from: Option<Option<&Handle>>) -> Option<CatchUp> {
+    /// What a new feed is to know of what came before it, where its rule has not begun on another.
+    fn catch_up(&self, key: &FeedKey, rule: &Rule, began: bool) -> Option<CatchUp> {
         if key.catch_up == Some(false) {
             return None;
         }
         let mut catch_up = CatchUp::new(&rule.subscription, &rule.request)?;
-        // A rule that only changed has handled what came before.
-        if key.catch_up == Some(true) && from.is_none() {
+        if key.catch_up == Some(true) && !began {
             let cursor = self.cursors.as_ref().and_then(|cursors| cursors.of(rule));
             catch_up.resume(cursor, now());
         }

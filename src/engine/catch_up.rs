@@ -59,6 +59,7 @@ pub(super) struct CatchUp {
 pub(super) struct Missed {
     /// The lists that are still to be asked for.
     lists: VecDeque<(Bytes, Wanted)>,
+    in_order: bool,
     messages: Option<Messages>,
     since: u64,
     page: VecDeque<Bytes>,
@@ -107,6 +108,11 @@ impl CatchUp {
         self.seen().owes()
     }
 
+    /// Whether it can be said where it stands: not while it is still to begin with what nobody has seen.
+    pub(super) fn stands(&self) -> bool {
+        self.seen().own().is_some()
+    }
+
     /// Takes note of a notification of the stream that is about to be handed over, and is in hand until then; false when
     /// it was handed over before.
     pub(super) fn is_new(&mut self, notification: &Bytes, now: u64) -> bool {
@@ -140,9 +146,21 @@ impl CatchUp {
 
     /// What was missed, to be listed. That goes over the streams' connections: a list waits while its queue is full, and commands,
     /// which may be what empties the queue, must not wait with it.
-    pub(super) fn missed(&self) -> Missed {
+    ///
+    /// `in_order` includes what is noted and still waits: what is listed before it came before it.
+    pub(super) fn missed(&self, in_order: bool) -> Missed {
         let lists = self.seen().lists(&self.parameters).into();
-        Missed { lists, messages: None, since: 0, page: VecDeque::new(), unreadable: 0 }
+        Missed { lists, in_order, messages: None, since: 0, page: VecDeque::new(), unreadable: 0 }
+    }
+
+    /// The ids of notifications.
+    pub(super) fn ids(&self, batch: &[Bytes]) -> HashSet<u64> {
+        batch.iter().filter_map(|notification| self.id(notification)).collect()
+    }
+
+    /// The id of a notification.
+    pub(super) fn id(&self, notification: &Bytes) -> Option<u64> {
+        self.mark(notification).map(|mark| mark.id)
     }
 
     /// Takes note of a batch of [`Missed`] that is about to be handed over, and is in hand until then.
@@ -221,7 +239,8 @@ impl Missed {
         while let Some(notification) = (batch.len() < BATCH).then(|| self.page.pop_front()).flatten() {
             match catch_up.recovery.mark(&notification) {
                 // A daemon may understand the bound otherwise; what is older was not missed.
-                Ok(Some(mark)) if mark.time < self.since || seen.holds(mark.id) || !ids.insert(mark.id) => {}
+                Ok(Some(mark)) if mark.time < self.since || !ids.insert(mark.id) => {}
+                Ok(Some(mark)) if seen.has_passed(mark.id) || !self.in_order && seen.holds(mark.id) => {}
                 Ok(Some(mark)) => {
                     seen.reached(mark, now());
                     batch.push(notification);

@@ -182,6 +182,10 @@ impl Feed {
             Ok(place) => place,
             Err(error) => return End::Lost(error),
         };
+        if !self.cell.is_open() && self.is_only_left() {
+            self.let_go().await;
+            return End::Closed;
+        }
         *opened = Some(Instant::now());
         // What comes from here on may be on the stream, however long its headers take.
         let asked = now();
@@ -264,7 +268,8 @@ impl Feed {
     async fn catch_up(&mut self) -> Result<Option<u64>, Cut> {
         let closing = self.closing.clone();
         let Some(catch_up) = self.catch_up.as_ref().filter(|catch_up| catch_up.owes()) else { return Ok(None) };
-        let mut missed = catch_up.missed();
+        let alone = self.current().len() == 1;
+        let mut missed = catch_up.missed(alone);
         let mut notifications = 0;
         // What is over the rule's count is not asked for.
         while self.remaining != Some(0) {
@@ -279,7 +284,12 @@ impl Feed {
             };
             batch.truncate(self.owed());
             notifications += batch.len() as u64;
-            self.catch_up.iter_mut().for_each(|catch_up| catch_up.listed(&batch, now()));
+            if let Some(catch_up) = &mut self.catch_up {
+                let ids = catch_up.ids(&batch);
+                let is_listed = |waiting: &Bytes| catch_up.id(waiting).is_some_and(|id| ids.contains(&id));
+                self.routes.borrow().iter().filter(|_| alone).for_each(|route| route.drop_waiting(is_listed));
+                catch_up.listed(&batch, now());
+            }
             self.received(&batch, true).await;
         }
         Ok(Some(notifications))
@@ -340,7 +350,7 @@ impl Feed {
             () = self.closing.cancelled() => Wake::Closing,
             () = self.stir.notified() => Wake::Stirred,
             Ok(()) = self.routes.changed() => Wake::Stirred,
-            next = messages.next(), if !full => Wake::Message(next),
+            next = next(messages, &routes), if !full => Wake::Message(next),
             () = nothing_for(patience.unwrap_or_default()), if patience.is_some() => Wake::Dry(patience),
         }
     }
@@ -351,6 +361,12 @@ impl Feed {
         let done = routes.iter().filter(|route| route.patience().is_some_and(|patience| Some(patience) <= waited));
         let behind = self.behind((waited < Some(DRY)).then(|| self.last_heard()));
         done.for_each(|route| route.leave_behind(&behind));
+    }
+
+    /// Whether all rules go on to other streams: to open this one again for them would help nobody.
+    fn is_only_left(&self) -> bool {
+        let routes = self.current();
+        !routes.is_empty() && routes.iter().all(Route::is_leaving)
     }
 
     /// Whether no rule is left to be fed.
@@ -385,6 +401,17 @@ impl Feed {
             _ => self.request.clone(),
         }
     }
+}
+
+/// Returns what is next on a stream, and tells the routes when there is nothing.
+async fn next(messages: &mut Messages, routes: &[Route]) -> Result<Option<Bytes>, CallError> {
+    if let Some(ready) = messages.next().now_or_never() {
+        return ready;
+    }
+    routes.iter().for_each(Route::emptied);
+    let next = messages.next().await;
+    routes.iter().for_each(Route::emptied);
+    next
 }
 
 async fn nothing_for(patience: Duration) {

@@ -5,8 +5,8 @@
 //! dry; what the new one brings meanwhile waits here. Then the new one goes on, leaving out what the old one has handed
 //! over. That an old stream has nothing more is known for sure only where both have brought the same; otherwise, and
 //! where it is lost, the new one lists what it may still have had, and where that cannot be, the gap is told. Two notifications are the
-//! same where their bytes are; the record is kept for a moment only, so that a later one that happens to be equal is not
-//! taken for it.
+//! same where their bytes are; what was handed over is on record only for as long as the new stream may still bring it, so
+//! that a later one that happens to be equal is not taken for it.
 
 use std::{
     collections::HashMap,
@@ -20,6 +20,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::{sync::Notify, time::Instant};
 
+#[cfg(test)]
+mod tests;
+
 use super::catch_up::Rest;
 
 /// Notifications of the new stream that wait for the old one; then the new one is not read on.
@@ -32,7 +35,12 @@ pub(super) const DRY: Duration = Duration::from_millis(500);
 /// No timer is that precise.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// How long the new stream may bring nothing that the old one has handed over until it counts as past that.
+/// What the old stream has handed over and the new one, open, has not brought; then the old one is not read on. While the
+/// new one is not open there is on record what was handed over in twice [`LAG`].
+const HANDED: usize = 65_536;
+
+/// How far the new stream may be behind the old one: what was handed over so long before the new one had nothing more to
+/// read, it does not bring. Nor does what was handed over so long before it was opened.
 const LAG: Duration = Duration::from_secs(5);
 
 /// A rule between two streams.
@@ -53,14 +61,25 @@ struct Inner {
     /// The same by hash, since the new stream was opened last.
     brought: HashMap<u64, usize>,
     /// What the old stream has handed over and the new one has not brought.
-    handed: HashMap<u64, usize>,
+    handed: Record,
     /// Whether the new stream has brought something that the old one had handed over: it carries all that follows.
     met: bool,
     /// Whether the old stream is done with the rule.
     left: bool,
-    /// When the new stream last brought something that was left out, or went on alone.
-    left_out: Option<Instant>,
+    /// Whether the new stream has gone on alone.
+    alone: bool,
     owed: Owed,
+}
+
+/// What was handed over, by hash: how often, and when last.
+#[derive(Default)]
+struct Record {
+    entries: HashMap<u64, (usize, Instant)>,
+    /// When the new stream last brought something of it, or went on alone: then it is expected to bring more.
+    expecting: Option<Instant>,
+    /// When the new stream last had nothing more to read.
+    emptied: Option<Instant>,
+    swept: Option<Instant>,
 }
 
 /// What an old stream may still have had when it was left.
@@ -90,7 +109,12 @@ impl Handover {
 
     /// The new stream is open: from here on it carries what happens.
     pub(super) fn opened(&self) {
-        self.inner().open.get_or_insert_with(Instant::now);
+        let mut inner = self.inner();
+        if inner.open.is_none() {
+            inner.open = Some(Instant::now());
+            inner.handed.emptied();
+        }
+        drop(inner);
         self.from.notify_one();
     }
 
@@ -100,8 +124,13 @@ impl Handover {
         if !inner.left {
             let Inner { open, waiting, brought, handed, met, .. } = &mut *inner;
             (*open, *met, *brought) = (None, false, HashMap::new());
-            waiting.retain(|notification| take(handed, hash(notification)).is_none());
+            waiting.retain(|notification| !handed.take(hash(notification)));
         }
+    }
+
+    /// The new stream has nothing to read at this moment.
+    pub(super) fn emptied(&self) {
+        self.inner().handed.emptied();
     }
 
     /// How long nothing must come on the old stream for it to be done; none while the new one is not open.
@@ -123,7 +152,7 @@ impl Handover {
     pub(super) fn is_over(&self) -> bool {
         let inner = self.inner();
         let Inner { left, waiting, handed, owed, .. } = &*inner;
-        *left && waiting.is_empty() && handed.is_empty() && matches!(owed, Owed::Nothing)
+        *left && waiting.is_empty() && handed.entries.is_empty() && matches!(owed, Owed::Nothing)
     }
 
     /// How many of these notifications of the old stream are to be handed over now, and whether it is done then. Where it
@@ -140,10 +169,18 @@ impl Handover {
             self.leave();
             return (0, true);
         }
-        for notification in batch {
-            *inner.handed.entry(hash(notification)).or_default() += 1;
+        let Inner { open, waiting, handed, met, .. } = &mut *inner;
+        if open.is_none() {
+            handed.sweep(Instant::now().checked_sub(LAG));
         }
-        (batch.len(), inner.met)
+        for notification in batch {
+            // From before the new stream was lost.
+            match waiting.iter().position(|other| other == notification) {
+                Some(at) => drop(waiting.remove(at)),
+                None => handed.note(hash(notification)),
+            }
+        }
+        (batch.len(), *met)
     }
 
     /// The old stream is done with the rule: it has nothing more for it.
@@ -195,7 +232,7 @@ impl Handover {
         }
         for notification in batch {
             let hash = hash(notification);
-            if take(&mut inner.handed, hash).is_some() {
+            if inner.handed.take(hash) {
                 inner.met = true;
             } else {
                 *inner.brought.entry(hash).or_default() += 1;
@@ -213,10 +250,21 @@ impl Handover {
         self.inner().waiting.clone()
     }
 
+    /// Drops of what waits what is listed in its place.
+    pub(super) fn drop_waiting(&self, is_listed: impl Fn(&Bytes) -> bool) {
+        self.inner().waiting.retain(|notification| !is_listed(notification));
+    }
+
     /// Whether the new stream brought as much as may wait.
     pub(super) fn is_full(&self) -> bool {
         let inner = self.inner();
-        !inner.left && inner.brought.len() >= WAITING
+        !inner.left && inner.waiting.len() >= WAITING
+    }
+
+    /// Whether the old stream has handed over as much as may be on record.
+    pub(super) fn has_handed_enough(&self) -> bool {
+        let inner = self.inner();
+        !inner.left && inner.open.is_some() && inner.handed.entries.len() >= HANDED
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -230,28 +278,54 @@ impl Inner {
         let is_listed = matches!(self.owed, Owed::Listed);
         let mut all = if is_listed { Vec::new() } else { mem::take(&mut self.waiting) };
         all.extend_from_slice(batch);
-        let before = all.len();
-        if !self.handed.is_empty() {
-            all.retain(|notification| take(&mut self.handed, hash(notification)).is_none());
+        if !mem::replace(&mut self.alone, true) {
+            self.handed.expecting = Some(Instant::now());
         }
-        let now = Instant::now();
-        if all.len() < before || self.left_out.is_none() {
-            self.left_out = Some(now);
-        } else if self.left_out.is_some_and(|at| now - at > LAG) {
-            self.handed.clear();
+        if !self.handed.entries.is_empty() {
+            all.retain(|notification| !self.handed.take(hash(notification)));
         }
         all
     }
 }
 
-/// Takes one of a hash out of a record.
-fn take(record: &mut HashMap<u64, usize>, hash: u64) -> Option<()> {
-    let count = record.get_mut(&hash)?;
-    *count -= 1;
-    if *count == 0 {
-        record.remove(&hash);
+impl Record {
+    fn note(&mut self, hash: u64) {
+        let (count, at) = self.entries.entry(hash).or_insert_with(|| (0, Instant::now()));
+        (*count, *at) = (*count + 1, Instant::now());
     }
-    Some(())
+
+    /// Takes one of a hash out, if there is one that the new stream may still bring.
+    fn take(&mut self, hash: u64) -> bool {
+        let limit = self.limit();
+        let Some((count, _)) = self.entries.get_mut(&hash).filter(|(_, at)| Some(*at) >= limit) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.entries.remove(&hash);
+        }
+        self.expecting = Some(Instant::now());
+        true
+    }
+
+    fn emptied(&mut self) {
+        self.emptied = Some(Instant::now());
+        self.sweep(self.limit());
+    }
+
+    /// What was handed over before that, the new stream does not bring any more.
+    fn limit(&self) -> Option<Instant> {
+        let emptied = self.emptied?;
+        let is_behind = self.expecting.is_some_and(|at| at + LAG >= emptied);
+        if is_behind { None } else { emptied.checked_sub(LAG) }
+    }
+
+    /// Forgets what was handed over before a moment, when it has not just done that.
+    fn sweep(&mut self, limit: Option<Instant>) {
+        let now = Instant::now();
+        if limit.is_some() && self.swept.is_none_or(|at| now - at >= LAG) {
+            self.entries.retain(|_, (_, at)| Some(*at) >= limit);
+            self.swept = Some(now);
+        }
+    }
 }
 
 fn hash(notification: &Bytes) -> u64 {

@@ -41,6 +41,11 @@ impl Route {
         self.arriving.is_some() || self.leaving.is_some()
     }
 
+    /// Drops of what waits for it to arrive what is listed in its place.
+    pub(super) fn drop_waiting(&self, is_listed: impl Fn(&Bytes) -> bool) {
+        self.arriving.iter().for_each(|handover| handover.drop_waiting(&is_listed));
+    }
+
     /// What waits for it to arrive.
     pub(super) fn waiting(&self) -> Vec<Bytes> {
         self.arriving.as_ref().map_or_else(Vec::new, |handover| handover.waiting())
@@ -80,9 +85,20 @@ impl Route {
         self.leaving.as_ref().and_then(|handover| handover.patience())
     }
 
-    /// Whether as much waits for it to arrive as may.
+    /// Whether the stream is not to be read on: as much as may waits for it to arrive, or was handed over as it leaves.
     pub(super) fn is_full(&self) -> bool {
         self.arriving.as_ref().is_some_and(|handover| handover.is_full())
+            || self.leaving.as_ref().is_some_and(|handover| handover.has_handed_enough())
+    }
+
+    /// The stream has nothing to read at this moment.
+    pub(super) fn emptied(&self) {
+        self.arriving.iter().for_each(|handover| handover.emptied());
+    }
+
+    /// Whether it goes on to another feed.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
     }
 
     /// Whether it has gone.

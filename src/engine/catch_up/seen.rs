@@ -138,6 +138,11 @@ impl Seen {
         self.times.contains_key(&id)
     }
 
+    /// Whether a queue has taken it, or it was not for any.
+    pub(super) fn has_passed(&self, id: u64) -> bool {
+        self.holds(id) && !self.in_hand.iter().flatten().any(|mark| mark.id == id)
+    }
+
     /// Notes what the stream brought; false where it was handed over already because it was listed. What the stream brings
     /// twice by itself is the daemon's to know.
     pub(super) fn note_live(&mut self, mark: Mark, now: u64) -> bool {

@@ -87,7 +87,7 @@ impl Bench {
 
     /// Lists what was missed, and breaks off when so many batches were handed over and the next is there.
     async fn list(&mut self, batches: usize) -> Result<(), CallError> {
-        let mut missed = self.catch_up.missed();
+        let mut missed = self.catch_up.missed(true);
         let mut handed = 0;
         while let Some(batch) = missed.next_batch(&self.catch_up, &self.daemon).await? {
             if handed == batches {

@@ -180,7 +180,7 @@ async fn what_has_no_id_is_left_out_and_counted() {
     ] });
     bench.simulator.script("message_list", Reply::Json(listed), 1);
     assert!(bench.subscribe().await);
-    let mut missed = bench.catch_up.missed();
+    let mut missed = bench.catch_up.missed(true);
     let batch = missed.next_batch(&bench.catch_up, &bench.daemon).await.unwrap().unwrap();
     bench.hand_over(&batch);
     assert_eq!(missed.next_batch(&bench.catch_up, &bench.daemon).await.unwrap(), None);
