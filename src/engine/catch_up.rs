@@ -168,7 +168,9 @@ impl CatchUp {
         self.failures = 0;
         let mut seen = self.seen();
         for mark in batch.iter().map(|notification| self.mark(notification)) {
-            mark.into_iter().for_each(|mark| seen.note_listed(mark, now));
+            if let Some(mark) = mark {
+                seen.note_listed(mark, now);
+            }
             seen.hold_more([mark].into_iter());
         }
     }

@@ -312,7 +312,7 @@ async fn drip(
 }
 
 /// Keeps connections that nobody answers: a full queue before a listener.
-pub(crate) async fn crowd(address: SocketAddr) -> JoinSet<()> {
+pub(crate) fn crowd(address: SocketAddr) -> JoinSet<()> {
     let mut waiting = JoinSet::new();
     for _ in 0..8 {
         waiting.spawn(async move {

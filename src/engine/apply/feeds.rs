@@ -66,7 +66,9 @@ impl Feeds {
     /// by then, was taken by no queue, and is not caught up at the next start.
     pub(in crate::engine) async fn stop(&mut self, deadline: Instant) -> Vec<(FeedName, u64)> {
         let (past, under_way): (Vec<_>, Vec<_>) = self.moving.iter().partition(|of| of.handover.has_left());
-        under_way.iter().for_each(|of| of.handover.leave());
+        for of in &under_way {
+            of.handover.leave();
+        }
         for handle in self.all.values().chain(under_way.iter().map(|of| &of.from)) {
             handle.closing.cancel();
         }
@@ -100,7 +102,9 @@ impl Handle {
         match &self.catch_up {
             Some(catch_up) => {
                 catch_up.hold_more(waiting.iter());
-                rest.into_iter().for_each(|rest| catch_up.take_over(rest, now()));
+                if let Some(rest) = rest {
+                    catch_up.take_over(rest, now());
+                }
             }
             None => drop(self.in_hand.fetch_add(waiting.len() as u64, Ordering::AcqRel)),
         }
