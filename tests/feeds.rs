@@ -3,6 +3,8 @@
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/proxy.rs"]
+mod proxy;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,8 +13,9 @@ use jiff::Timestamp;
 use olvid_rules::{
     daemon::Secret,
     report::{Event, FeedName, ReloadResult},
-    simulator::Reply,
+    simulator::{Options, Reply, Simulator},
 };
+use proxy::{Flow, Proxy, Way};
 use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 use tonic::Code;
@@ -337,4 +340,25 @@ async fn what_a_stream_brought_and_no_queue_took_is_among_what_was_not_handled()
     };
     // One was running.
     assert_eq!(events.iter().filter_map(named).sum::<u64>(), received - 1);
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_during_an_attempt_is_tried_at_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let proxy = Proxy::start(simulator.address()).await;
+    let mut host = setup(ONE).start_with(simulator, proxy.url()).await;
+    until_state(&host, "one", "open").await;
+    host.simulator.script("group_new", Reply::Status(Code::Unauthenticated, "who?".to_owned()), 1);
+    proxy.set(Way::Down, Flow::Stall);
+    host.write("rules.yaml", format!("{ONE}{}", MORE.lines().next().unwrap()));
+    host.reload().await;
+    // For want of an answer.
+    until_state(&host, "two", "open").await;
+    host.daemon.set_keys(Some(Secret::new("bot").unwrap()), None);
+    let answered = Timestamp::now();
+    proxy.set(Way::Down, Flow::Pass);
+    in_time(host.simulator.subscribers("bot", 2)).await;
+    let since = Timestamp::now().duration_since(answered).as_secs_f64();
+    assert!(since < 15.0, "sooner than the pause: {since}");
+    host.stop().await;
 }
