@@ -362,3 +362,37 @@ async fn a_key_that_is_replaced_during_an_attempt_is_tried_at_once() {
     assert!(since < 15.0, "sooner than the pause: {since}");
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_rule_whose_new_stream_cannot_be_opened_shows_the_old_one_that_serves_it() {
+    let rules = |pattern: &str| {
+        format!(
+            "rules:\n  - {{ name: one, subscription: message_received, filter: {{ body_search: '{pattern}' }}, handler: say.lua }}\n"
+        )
+    };
+    let mut host = setup(&rules("a")).start().await;
+    until_state(&host, "one", "open").await;
+    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    host.write("rules.yaml", rules("b"));
+    host.reload().await;
+    let feeds = |host: &Host| {
+        let status = host.engine.board().status();
+        let of = |what: &str| -> Vec<String> {
+            status[what].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect()
+        };
+        (of("rules"), of("feeds"), status["feeds"][0]["cause"] != Json::Null)
+    };
+    let both = ["opening", "open"].map(str::to_owned).to_vec();
+    let open = vec!["open".to_owned()];
+    while !feeds(&host).2 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(feeds(&host), (open.clone(), both, true));
+    host.simulator.refuse_subscriptions(None);
+    in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    while feeds(&host).1.len() > 1 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(feeds(&host), (open.clone(), open, false));
+    host.stop().await;
+}
