@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{runtime::Handle, select, sync::watch};
 use tonic::{
     Request, Status, Streaming,
     client::Grpc,
@@ -117,6 +117,12 @@ struct Keys {
     admin: Option<Administrator>,
 }
 
+/// What changed since it was asked for. It is not to outlive its daemon's last handle.
+pub struct Changes {
+    keys: watch::Receiver<Keys>,
+    reached: watch::Receiver<()>,
+}
+
 /// A stream of messages that holds its place on a connection until it is dropped.
 pub struct Messages {
     streaming: Streaming<Bytes>,
@@ -166,10 +172,9 @@ impl Daemon {
         self.0.keys.send_replace(Keys { client: client_key, admin });
     }
 
-    /// Waits until the keys are replaced, from now on.
-    pub async fn rekeyed(&self) {
-        // The sender lives as long as this value.
-        drop(self.0.keys.subscribe().changed().await);
+    /// What changes from now on: to be asked for before an attempt, so that nothing is missed while that is under way.
+    pub fn changes(&self) -> Changes {
+        Changes { keys: self.0.keys.subscribe(), reached: self.0.gate.reached() }
     }
 
     /// Finds a place for a stream of notifications on a connection that stands.
@@ -181,11 +186,6 @@ impl Daemon {
     /// only: waiting here does not mean that the stream is not open. Put no timeout around it.
     pub async fn subscribe(&self, place: Place, method: &Method, request: Bytes) -> Result<Messages, CallError> {
         self.stream_on(place, method, request, false).await
-    }
-
-    /// Waits until the daemon could be reached again, by whichever call.
-    pub async fn reached(&self) {
-        self.0.gate.reached().await;
     }
 
     /// Sends one request and waits for its one answer.
@@ -255,6 +255,19 @@ impl Daemon {
             (None, None) => {}
         }
         request
+    }
+}
+
+impl Changes {
+    /// Waits for what makes it worth trying again after an error: where the daemon could not be reached, that it was, by
+    /// whichever call; where it did not know the key, that the keys were replaced. For ever, after any other.
+    pub async fn help(&mut self, error: &CallError) {
+        let (unreachable, unauthorised) = (error.retry_at.is_some(), error.disposition == Disposition::Unauthorised);
+        select! {
+            _ = self.reached.changed(), if unreachable => {}
+            _ = self.keys.changed(), if unauthorised => {}
+            () = std::future::pending() => {}
+        }
     }
 }
 

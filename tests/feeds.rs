@@ -3,6 +3,8 @@
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/proxy.rs"]
+mod proxy;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,8 +13,9 @@ use jiff::Timestamp;
 use olvid_rules::{
     daemon::Secret,
     report::{Event, FeedName, ReloadResult},
-    simulator::Reply,
+    simulator::{Options, Reply, Simulator},
 };
+use proxy::{Flow, Proxy, Way};
 use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 use tonic::Code;
@@ -337,4 +340,59 @@ async fn what_a_stream_brought_and_no_queue_took_is_among_what_was_not_handled()
     };
     // One was running.
     assert_eq!(events.iter().filter_map(named).sum::<u64>(), received - 1);
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_during_an_attempt_is_tried_at_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let proxy = Proxy::start(simulator.address()).await;
+    let mut host = setup(ONE).start_with(simulator, proxy.url()).await;
+    until_state(&host, "one", "open").await;
+    host.simulator.script("group_new", Reply::Status(Code::Unauthenticated, "who?".to_owned()), 1);
+    proxy.set(Way::Down, Flow::Stall);
+    host.write("rules.yaml", format!("{ONE}{}", MORE.lines().next().unwrap()));
+    host.reload().await;
+    // For want of an answer.
+    until_state(&host, "two", "open").await;
+    host.daemon.set_keys(Some(Secret::new("bot").unwrap()), None);
+    let answered = Timestamp::now();
+    proxy.set(Way::Down, Flow::Pass);
+    in_time(host.simulator.subscribers("bot", 2)).await;
+    let since = Timestamp::now().duration_since(answered).as_secs_f64();
+    assert!(since < 15.0, "sooner than the pause: {since}");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_rule_whose_new_stream_cannot_be_opened_shows_the_old_one_that_serves_it() {
+    let rules = |pattern: &str| {
+        format!(
+            "rules:\n  - {{ name: one, subscription: message_received, filter: {{ body_search: '{pattern}' }}, handler: say.lua }}\n"
+        )
+    };
+    let mut host = setup(&rules("a")).start().await;
+    until_state(&host, "one", "open").await;
+    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    host.write("rules.yaml", rules("b"));
+    host.reload().await;
+    let feeds = |host: &Host| {
+        let status = host.engine.board().status();
+        let of = |what: &str| -> Vec<String> {
+            status[what].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect()
+        };
+        (of("rules"), of("feeds"), status["feeds"][0]["cause"] != Json::Null)
+    };
+    let both = ["opening", "open"].map(str::to_owned).to_vec();
+    let open = vec!["open".to_owned()];
+    while !feeds(&host).2 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(feeds(&host), (open.clone(), both, true));
+    host.simulator.refuse_subscriptions(None);
+    in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    while feeds(&host).1.len() > 1 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(feeds(&host), (open.clone(), open, false));
+    host.stop().await;
 }

@@ -278,15 +278,16 @@ async fn new_keys_are_for_new_calls_and_open_streams_stay() {
     let subscription = &Catalog::embedded().subscription("message_received").unwrap().method;
     let mut messages = within(subscribe(&daemon, subscription)).await.unwrap();
     assert_eq!(whoami(&daemon).await.as_deref(), Ok("bot"));
-    let mut rekeyed = Box::pin(daemon.rekeyed());
-    assert!(futures_util::poll!(&mut rekeyed).is_pending());
+    daemon.set_keys(Some(Secret::new("nobody").unwrap()), None);
+    let unknown = whoami(&daemon).await.unwrap_err();
+    assert_eq!(unknown.disposition, Disposition::Unauthorised);
+    let mut changes = daemon.changes();
+    assert!(futures_util::poll!(std::pin::pin!(changes.help(&unknown))).is_pending());
     daemon.set_keys(Some(Secret::new("alice").unwrap()), None);
-    within(rekeyed).await;
+    within(changes.help(&unknown)).await;
     assert_eq!(whoami(&daemon).await.as_deref(), Ok("alice"));
     assert_eq!(simulator.emit("bot", "message_received", json!({ "message": { "body": "hi" } })).unwrap(), 1);
     assert!(within(messages.next()).await.unwrap().is_some());
-    daemon.set_keys(Some(Secret::new("nobody").unwrap()), None);
-    assert_eq!(whoami(&daemon).await.unwrap_err().disposition, Disposition::Unauthorised);
 }
 
 #[tokio::test]

@@ -103,10 +103,9 @@ struct Failure {
 }
 
 impl Gate {
-    /// Waits until the daemon has been reached, from now on.
-    pub(super) async fn reached(&self) {
-        // The sender lives as long as this value.
-        drop(self.reached.subscribe().changed().await);
+    /// Changes when the daemon has been reached, from now on.
+    pub(super) fn reached(&self) -> watch::Receiver<()> {
+        self.reached.subscribe()
     }
 
     fn closed(&self) -> Option<CallError> {

@@ -22,7 +22,7 @@ use feeds::{Handle, Move};
 
 use super::{
     Engine, LAST_MOMENT,
-    board::{FeedLine, RuleLine, ScriptLine, Shown},
+    board::{RuleLine, ScriptLine, Shown},
     catch_up::{CatchUp, now},
     cell::Cell,
     feed::Feed,
@@ -336,7 +336,8 @@ impl Engine {
             let (view, queue) = (running.view.rules.get(&rule.name)?, running.queues.get(&rule.name)?.clone());
             let script = running.view.scripts.get(&view.script)?.name.clone();
             let feed = Arc::clone(&running.feeds.all.get(&view.feed)?.cell);
-            Some(RuleLine { rule: Arc::clone(rule), script, queue, feed })
+            let former = running.feeds.formers().find(|(name, _)| *name == rule.name).map(|(_, former)| former);
+            Some(RuleLine { rule: Arc::clone(rule), script, queue, feed, former })
         });
         let scripts = running.scripts.iter().map(|(key, (script, generation))| {
             let own = running.view.rules.iter().filter(|(_, rule)| rule.script == *key);
@@ -346,7 +347,7 @@ impl Engine {
         self.board.show(Shown {
             rules: rules.collect(),
             disabled,
-            feeds: running.feeds.all.values().map(|handle| FeedLine(Arc::clone(&handle.cell))).collect(),
+            feeds: running.feeds.lines(),
             scripts: scripts.collect(),
             files: self.held.clone(),
             counters: Arc::clone(&self.counters),

@@ -11,7 +11,10 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::cell::{Cell, State};
+use super::{
+    cell::{Cell, State},
+    handover::Handover,
+};
 use crate::{
     diagnostic::render,
     lua::{Counters, RuleQueue},
@@ -42,9 +45,22 @@ pub(super) struct RuleLine {
     pub(super) script: String,
     pub(super) queue: RuleQueue,
     pub(super) feed: Arc<Cell>,
+    /// The feed that still serves it, while the rule is on its way.
+    pub(super) former: Option<Former>,
 }
 
-pub(super) struct FeedLine(pub(super) Arc<Cell>);
+pub(super) enum FeedLine {
+    Own(Arc<Cell>),
+    /// One that only serves rules that are on their way to others.
+    Former(Vec<Former>),
+}
+
+/// A feed that a rule is leaving.
+#[derive(Clone)]
+pub(super) struct Former {
+    pub(super) cell: Arc<Cell>,
+    pub(super) handover: Arc<Handover>,
+}
 
 pub(super) struct ScriptLine {
     pub(super) name: String,
@@ -70,7 +86,7 @@ impl Board {
             "generation": reload.as_ref().map_or(0, |reload| reload.generation),
             "reload": reload.as_ref().map(|reload| outcome(reload)),
             "rules": shown.rules.iter().map(RuleLine::status).chain(shown.disabled.iter().map(disabled)).collect::<Json>(),
-            "feeds": shown.feeds.iter().map(FeedLine::status).collect::<Json>(),
+            "feeds": shown.feeds.iter().filter_map(FeedLine::status).collect::<Json>(),
             "scripts": shown.scripts.iter().map(ScriptLine::status).collect::<Json>(),
             "files": files(&shown.files),
             "counters": {
@@ -118,7 +134,20 @@ fn line(rule: &Rule) -> usize {
     rule.place.source.position(rule.place.span.start).0
 }
 
+impl Former {
+    /// Whether it still serves the rule.
+    fn serves(&self) -> bool {
+        !self.handover.has_left()
+    }
+}
+
 impl RuleLine {
+    /// The state of the feed that serves it.
+    fn state(&self) -> State {
+        let former = self.former.as_ref().filter(|former| former.serves() && former.cell.is_open());
+        former.filter(|_| !self.feed.is_open()).map_or(&self.feed, |former| &former.cell).state()
+    }
+
     fn status(&self) -> Json {
         let (rule, counters) = (&self.rule, self.queue.counters());
         let (queued, settled) = (counters.queued.load(Ordering::Relaxed), counters.settled.load(Ordering::Relaxed));
@@ -130,7 +159,7 @@ impl RuleLine {
             "line": line(rule),
             "enabled": rule.enabled,
             "script": self.script,
-            "state": name(&self.feed.state()),
+            "state": name(&self.state()),
             "received": queued,
             "queued": queued.saturating_sub(settled).saturating_sub(running),
             "running": running,
@@ -141,8 +170,16 @@ impl RuleLine {
 }
 
 impl FeedLine {
-    fn status(&self) -> Json {
-        let (cell, state, now) = (&self.0, self.0.state(), Timestamp::now());
+    /// None once it is over.
+    fn status(&self) -> Option<Json> {
+        match self {
+            Self::Own(cell) => Some(Self::of(cell)),
+            Self::Former(rules) => rules.iter().find(|of| of.serves()).map(|of| Self::of(&of.cell)),
+        }
+    }
+
+    fn of(cell: &Cell) -> Json {
+        let (state, now) = (cell.state(), Timestamp::now());
         let name_of = cell.name();
         let (since, cause, next_try) = match &state {
             State::Open { since } | State::Completed { since } => (since, None, None),

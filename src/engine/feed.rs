@@ -32,7 +32,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    daemon::{CallError, Daemon, Disposition, Messages, pauses},
+    daemon::{CallError, Changes, Daemon, Disposition, Messages, pauses},
     lua::Counters,
     schema::{Subscription, encode},
 };
@@ -104,6 +104,7 @@ impl Feed {
         loop {
             // What was stirred up until now is what it is tried with.
             let _ = self.stir.notified().now_or_never();
+            let mut changes = self.daemon.changes();
             let mut opened = None;
             let error = match self.once(&mut opened).await {
                 End::Closed => break,
@@ -129,7 +130,7 @@ impl Feed {
             }
             let retry_at = retry_at(&error, &mut attempts);
             self.cell.failed(&error, retry_at, &self.herald).await;
-            if !self.pause(&error, retry_at).await {
+            if !self.pause(&error, retry_at, &mut changes).await {
                 break;
             }
         }
@@ -153,8 +154,7 @@ impl Feed {
     }
 
     /// Waits until the next attempt is due; false when there is to be none.
-    async fn pause(&mut self, error: &CallError, retry_at: Instant) -> bool {
-        let (unreachable, unauthorised) = (error.retry_at.is_some(), error.disposition == Disposition::Unauthorised);
+    async fn pause(&mut self, error: &CallError, retry_at: Instant, changes: &mut Changes) -> bool {
         loop {
             self.let_go().await;
             if self.is_left() {
@@ -163,8 +163,7 @@ impl Feed {
             select! {
                 () = self.closing.cancelled() => return false,
                 () = sleep_until(retry_at) => return true,
-                () = self.daemon.reached(), if unreachable => return true,
-                () = self.daemon.rekeyed(), if unauthorised => return true,
+                () = changes.help(error) => return true,
                 changed = self.routes.changed() => if changed.is_err() { return false },
                 // The operator changed something: it is worth an attempt.
                 () = self.stir.notified() => if is_slow(error.disposition) { return true },

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     engine::{
+        board::{FeedLine, Former},
         catch_up::{CatchUp, Rest, now},
         cell::Cell,
         handover::Handover,
@@ -87,6 +88,24 @@ impl Feeds {
             lost.extend((in_hand > 0 && !handle.kept).then(|| (handle.cell.name(), in_hand)));
         }
         lost
+    }
+
+    /// The feeds that rules are leaving, by rule.
+    pub(super) fn formers(&self) -> impl Iterator<Item = (&str, Former)> {
+        let leaving = self.moving.iter().filter(|of| !of.handover.has_left());
+        leaving.map(|of| (&*of.rule, Former { cell: Arc::clone(&of.from.cell), handover: Arc::clone(&of.handover) }))
+    }
+
+    /// What is shown of all that are there.
+    pub(super) fn lines(&self) -> Vec<FeedLine> {
+        let mut outside = BTreeMap::<u64, Vec<Former>>::new();
+        for (_, former) in self.formers() {
+            if !self.all.values().any(|handle| handle.cell.id == former.cell.id) {
+                outside.entry(former.cell.id).or_default().push(former);
+            }
+        }
+        let own = self.all.values().map(|handle| FeedLine::Own(Arc::clone(&handle.cell)));
+        own.chain(outside.into_values().map(FeedLine::Former)).collect()
     }
 
     pub(super) fn completed(&self) -> BTreeSet<FeedKey> {
