@@ -164,7 +164,7 @@ impl Feed {
                 () = self.closing.cancelled() => return false,
                 () = sleep_until(retry_at) => return true,
                 () = changes.help(error) => return true,
-                changed = self.routes.changed() => if changed.is_err() { return false },
+                routes = self.routes.changed() => if routes.is_err() { return false },
                 // The operator changed something: it is worth an attempt.
                 () = self.stir.notified() => if is_slow(error.disposition) { return true },
             }

@@ -142,7 +142,7 @@ fn a_peer_that_is_gone_without_a_word_is_noticed() {
                 full.set_reuseaddr(true).unwrap();
                 full.bind(SocketAddr::from(([127, 0, 0, 1], world.proxy.port()))).unwrap();
                 let full = full.listen(1).unwrap();
-                let _waiting = crowd(full.local_addr().unwrap()).await;
+                let _waiting = crowd(full.local_addr().unwrap());
                 world.proxy.reset(usize::MAX);
                 world.bench.lost_with("no answer within 8 s");
             });
