@@ -4,9 +4,9 @@
 //! The old stream hands over until one of them brings something that the other one has brought too, or until it has run
 //! dry; what the new one brings meanwhile waits here. Then the new one goes on, leaving out what the old one has handed
 //! over. That an old stream has nothing more is known for sure only where both have brought the same; otherwise, and
-//! where it is lost, the new one lists what it may still have had, and where that cannot be, the gap is told. Two notifications are the
-//! same where their bytes are; what was handed over is on record only for as long as the new stream may still bring it, so
-//! that a later one that happens to be equal is not taken for it.
+//! where it is lost, the new one lists what it may still have had, and where that cannot be, the gap is told. Two
+//! notifications are the same where their bytes are; what was handed over is on record only for as long as the new stream
+//! may still bring it, so that a later one that happens to be equal is not taken for it.
 
 use std::{
     collections::HashMap,
