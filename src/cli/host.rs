@@ -3,7 +3,7 @@
 //! One loop: files that changed, SIGHUP, and the control socket all lead to the same reload, one at a time. What comes
 //! while one is under way is answered by the next.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::Value as Json;
 use tokio::{
@@ -12,12 +12,14 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::{control::Request, settings};
+use super::{
+    control::Request,
+    settings::{self, KeyFiles},
+};
 use crate::{
     daemon::Daemon,
     engine::{Engine, outcome, watch::Watch},
     report::{Event, Reload, Reporter, Trigger},
-    rules::{MAX_SCRIPT_BYTES, inputs::Fingerprint},
 };
 
 /// The engine with what makes it load again.
@@ -31,7 +33,7 @@ pub(super) struct Host {
 /// The keys that go to the daemon, and where they come from.
 pub(super) struct Keyring<'a> {
     connection: &'a super::Connection,
-    files: Vec<PathBuf>,
+    files: KeyFiles,
     watch: Watch,
     daemon: Daemon,
     reporter: Reporter,
@@ -89,28 +91,32 @@ impl<'a> Keyring<'a> {
     /// Watches the files that the keys of a daemon came from.
     pub(super) fn new(
         connection: &'a super::Connection,
-        files: Vec<PathBuf>,
+        files: KeyFiles,
         daemon: &Daemon,
         reporter: &Reporter,
     ) -> Self {
         // What cannot be watched is told by who watches the rules.
         let mut watch = Watch::new(Reporter::default());
-        watch.set(held(&files));
+        watch.set(files.clone());
         Self { connection, files, watch, daemon: daemon.clone(), reporter: reporter.clone() }
     }
 
     /// Reads the keys anew. Without a good one the former goes on.
     fn read(&mut self) {
+        // What each holds before it is read: a key that is written meanwhile is a change.
+        let before = self.files.keys().map(|path| (path.clone(), settings::held(path))).collect();
         match settings::keys(self.connection) {
-            Ok(keys) => self.daemon.set_keys(keys.client_key, keys.admin),
-            Err(mistake) => self.reporter.emit(&Event::Notice(format!("the former key goes on: {mistake}"))),
+            Ok((keys, files)) => {
+                self.files = files;
+                self.daemon.set_keys(keys.client_key, keys.admin);
+            }
+            Err(mistake) => {
+                self.files = before;
+                self.reporter.emit(&Event::Notice(format!("the former key goes on: {mistake}")));
+            }
         }
-        self.watch.set(held(&self.files));
+        self.watch.set(self.files.clone());
     }
-}
-
-fn held(files: &[PathBuf]) -> BTreeMap<PathBuf, Fingerprint> {
-    files.iter().map(|path| (path.clone(), Fingerprint::at(path, MAX_SCRIPT_BYTES))).collect()
 }
 
 /// All that is asked for now: one reload answers it.
@@ -131,5 +137,55 @@ async fn changed(keys: &mut Option<Keyring<'_>>) {
     match keys {
         Some(keys) => keys.watch.changed().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
+    };
+
+    use clap::Parser as _;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        connection: super::super::Connection,
+    }
+
+    async fn is_noticed(keys: &mut Keyring<'_>) -> bool {
+        timeout(Duration::from_mins(1), keys.watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_written_around_a_reading_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        fs::write(&key, "one").unwrap();
+        let flags = Flags::parse_from(["run", "--client-key-file", key.to_str().unwrap()]);
+        let found = settings::find(&flags.connection).unwrap();
+        fs::write(&key, "two").unwrap();
+        // A good one is written while it is told that there is none.
+        let (path, told) = (key.clone(), Arc::<AtomicBool>::default());
+        let seen = Arc::clone(&told);
+        let reporter = Reporter::new(vec![Box::new(move |_: &Event| {
+            fs::write(&path, "three").unwrap();
+            seen.store(true, Ordering::Release);
+        })]);
+        let daemon = Daemon::new(found.settings).unwrap();
+        let mut keys = Keyring::new(&flags.connection, found.key_files, &daemon, &reporter);
+        assert!(is_noticed(&mut keys).await);
+        keys.read();
+        fs::remove_file(&key).unwrap();
+        assert!(!told.load(Ordering::Acquire));
+        keys.read();
+        assert!(told.load(Ordering::Acquire));
+        assert!(is_noticed(&mut keys).await);
     }
 }

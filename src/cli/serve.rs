@@ -16,7 +16,8 @@ use super::{
     control::{Control, Request, Serving},
     exit,
     host::{Host, Keyring},
-    output, settings,
+    output,
+    settings::{self, KeyFiles},
 };
 use crate::{
     daemon::Daemon,
@@ -62,7 +63,7 @@ fn host(arguments: &Run, reporter: &Reporter) -> Result<(), End> {
     done
 }
 
-async fn serve(arguments: &Run, key_files: Vec<PathBuf>, daemon: &Daemon, reporter: &Reporter) -> Result<(), End> {
+async fn serve(arguments: &Run, key_files: KeyFiles, daemon: &Daemon, reporter: &Reporter) -> Result<(), End> {
     // Before anything runs: a signal that comes early is not lost.
     let mut stops = Stops::new().map_err(failed)?;
     let hangups = signal(SignalKind::hangup()).map_err(failed)?;

@@ -6,14 +6,17 @@
 //! same way, as their files may be replaced while the program runs.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     env, fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::Connection;
-use crate::daemon::{Administrator, Secret, Settings, TlsFiles};
+use crate::{
+    daemon::{Administrator, Secret, Settings, TlsFiles},
+    rules::{MAX_SCRIPT_BYTES, inputs::Fingerprint},
+};
 
 const DEFAULT_URL: &str = "http://localhost:50051";
 
@@ -24,9 +27,12 @@ const CREDENTIAL: &str = "olvid-client-key";
 pub(super) struct Found {
     pub(super) settings: Settings,
     pub(super) notices: Vec<String>,
-    /// The files that keys were read from: what to look at for new ones.
-    pub(super) key_files: Vec<PathBuf>,
+    pub(super) key_files: KeyFiles,
 }
+
+/// The files that keys were read from: what to look at for new ones. What each held is taken before it is read, so that a
+/// key which is written meanwhile is a change.
+pub(super) type KeyFiles = BTreeMap<PathBuf, Fingerprint>;
 
 /// What authenticates us.
 pub(super) struct Keys {
@@ -35,8 +41,15 @@ pub(super) struct Keys {
 }
 
 /// Reads the keys again, from where [`find`] found them.
-pub(super) fn keys(flags: &Connection) -> Result<Keys, String> {
-    Variables::new().keys(flags)
+pub(super) fn keys(flags: &Connection) -> Result<(Keys, KeyFiles), String> {
+    let mut variables = Variables::new();
+    let keys = variables.keys(flags)?;
+    Ok((keys, variables.key_files))
+}
+
+/// What is at a path that a key may be read from.
+pub(super) fn held(path: &Path) -> Fingerprint {
+    Fingerprint::at(path, MAX_SCRIPT_BYTES)
 }
 
 /// Finds the settings of a command that talks to the daemon.
@@ -82,16 +95,16 @@ pub(super) fn find(flags: &Connection) -> Result<Found, String> {
 struct Variables {
     file: HashMap<String, String>,
     /// Where that file is, if there is one.
-    path: Option<PathBuf>,
-    key_files: Vec<PathBuf>,
+    path: Option<(PathBuf, Fingerprint)>,
+    key_files: KeyFiles,
     notices: Vec<String>,
 }
 
 impl Variables {
     fn new() -> Self {
         let (mut file, mut notices) = (HashMap::new(), Vec::new());
-        let path = dotenv_path();
-        if let Some(path) = &path {
+        let path = dotenv_path().map(|path| (path.clone(), held(&path)));
+        if let Some((path, _)) = &path {
             // The cause may quote the line, and the line may hold a key: only its number is passed on.
             let mut bad = |what: String| notices.push(format!("`{}`: {what}", path.display()));
             match dotenvy::from_path_iter(path) {
@@ -106,7 +119,7 @@ impl Variables {
                 }
             }
         }
-        Self { file, path, key_files: Vec::new(), notices }
+        Self { file, path, key_files: KeyFiles::new(), notices }
     }
 
     /// Both keys, each by the precedence of all settings; one of them there must be.
@@ -153,9 +166,7 @@ impl Variables {
         }
         if from_service_manager && let Some(path) = credential() {
             // The service manager sees to who may read it.
-            let key = read_key(&path)?;
-            self.key_files.push(path);
-            return Ok(Some(key));
+            return self.read_key(&path).map(Some);
         }
         if let Some(text) = self.get(name) {
             self.key_files.extend(self.path.clone());
@@ -166,14 +177,20 @@ impl Variables {
 
     /// A key in a file of the user's.
     fn key_file(&mut self, path: &Path) -> Result<Secret, String> {
-        let key = read_key(path)?;
+        let key = self.read_key(path)?;
         let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
         if mode & 0o044 != 0 {
             let shown = path.display();
             self.notices.push(format!("`{shown}` holds a key and others can read it: chmod 600 {shown}"));
         }
-        self.key_files.push(path.to_owned());
         Ok(key)
+    }
+
+    fn read_key(&mut self, path: &Path) -> Result<Secret, String> {
+        self.key_files.insert(path.to_owned(), held(path));
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the key in `{}`: {error}", path.display()))?;
+        Secret::new(&text).map_err(|error| format!("`{}`: {error}", path.display()))
     }
 
     fn path(&mut self, flag: Option<&PathBuf>, name: &str, documented: Option<&str>) -> Option<PathBuf> {
@@ -195,12 +212,6 @@ fn set(name: &str) -> Option<String> {
 fn dotenv_path() -> Option<PathBuf> {
     let here = env::current_dir().ok()?;
     here.ancestors().map(|folder| folder.join(".env")).find(|path| path.is_file())
-}
-
-fn read_key(path: &Path) -> Result<Secret, String> {
-    let text =
-        fs::read_to_string(path).map_err(|error| format!("cannot read the key in `{}`: {error}", path.display()))?;
-    Secret::new(&text).map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
 /// What the service manager gives, if it does.
