@@ -52,6 +52,11 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+/// So many of something: `1 rule`, `2 rules`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Whether a set with these diagnostics is refused: any error does that.
 pub fn is_refused(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)

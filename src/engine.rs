@@ -254,11 +254,8 @@ impl Engine {
             (!script.ended(deadline + LAST_MOMENT).await).then_some((key, name))
         }));
         for (key, script) in late.await.into_iter().flatten() {
-            let own = rules.values().filter(|rule| {
-                let view = view.rules.get(&rule.name);
-                view.is_some_and(|view| Some(&view.script) == key.as_ref())
-            });
-            let own = own.filter_map(|rule| Some((&**rule, queues.get(&rule.name)?.counters())));
+            let own = key.iter().flat_map(|key| view.rules_of(key));
+            let own = own.filter_map(|(name, _)| Some((&**rules.get(name)?, queues.get(name)?.counters())));
             for event in late_of(&script, own) {
                 self.reporter.emit(&event);
             }

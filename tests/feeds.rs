@@ -30,6 +30,12 @@ fn setup(rules: &str) -> Setup {
     Setup::new(rules).file("say.lua", "return function(_, rule) print(rule.name) end")
 }
 
+/// One rule for messages with such a body.
+fn searching(pattern: &str, script: &str) -> String {
+    let filter = format!("filter: {{ body_search: '{pattern}' }}");
+    format!("rules:\n  - {{ name: one, subscription: message_received, {filter}, handler: {script} }}\n")
+}
+
 /// What the status says of a rule's feed.
 fn feed(host: &Host, rule: &str) -> Json {
     let status = host.engine.board().status();
@@ -279,11 +285,7 @@ async fn a_server_that_keeps_its_headers_counts_as_open() {
 
 #[tokio::test]
 async fn new_parameters_take_over_from_a_busy_stream_that_shares_nothing_with_them() {
-    let rules = |pattern: &str| {
-        format!(
-            "rules:\n  - {{ name: one, subscription: message_received, filter: {{ body_search: '{pattern}' }}, handler: body.lua }}\n"
-        )
-    };
+    let rules = |pattern: &str| searching(pattern, "body.lua");
     let body = "return function(n) print(n.message.body) end";
     let mut host = Setup::new(&rules("^a")).file("body.lua", body).start().await;
     let simulator = host.simulator.handle();
@@ -365,11 +367,7 @@ async fn a_key_that_is_replaced_during_an_attempt_is_tried_at_once() {
 
 #[tokio::test]
 async fn a_rule_whose_new_stream_cannot_be_opened_shows_the_old_one_that_serves_it() {
-    let rules = |pattern: &str| {
-        format!(
-            "rules:\n  - {{ name: one, subscription: message_received, filter: {{ body_search: '{pattern}' }}, handler: say.lua }}\n"
-        )
-    };
+    let rules = |pattern: &str| searching(pattern, "say.lua");
     let mut host = setup(&rules("a")).start().await;
     until_state(&host, "one", "open").await;
     host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{Check, Done, Form, exit, output};
 use crate::{
-    diagnostic::{Diagnostic, is_refused, render},
+    diagnostic::{Diagnostic, counted, is_refused, render},
     lua::ScriptSpec,
     report::log,
     rules::RuleSet,
@@ -38,7 +38,5 @@ fn praise(rules: &RuleSet) -> String {
     let disabled = rules.rules.len() - enabled.len();
     let scripts = ScriptSpec::group(rules).len();
     let aside = if disabled > 0 { format!(", {disabled} disabled") } else { String::new() };
-    let plural = |number: usize| if number == 1 { "" } else { "s" };
-    let (count, s) = (enabled.len(), plural(enabled.len()));
-    format!("no mistakes: {count} rule{s}{aside}, {scripts} script{}\n", plural(scripts))
+    format!("no mistakes: {}{aside}, {}\n", counted(enabled.len(), "rule"), counted(scripts, "script"))
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt::Write, ops::Range};
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use super::{Diagnostic, Place, Severity};
+use super::{Diagnostic, Place, Severity, counted};
 
 /// Narrower, nothing can be read.
 const MIN_WIDTH: usize = 40;
@@ -42,10 +42,7 @@ pub fn human(diagnostics: &[Diagnostic], colour: bool, width: usize) -> String {
 /// Counts what was told: `2 mistakes and 1 warning in 1 file`; nothing for nothing.
 pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let some = |number: usize, what: &str| {
-        let plural = if number == 1 { "" } else { "s" };
-        (number > 0).then(|| format!("{number} {what}{plural}"))
-    };
+    let some = |number: usize, what: &str| (number > 0).then(|| counted(number, what));
     let counts = [some(count(Severity::Error), "mistake"), some(count(Severity::Warning), "warning")];
     let counts: Vec<_> = counts.into_iter().flatten().collect();
     let places = diagnostics.iter().filter_map(|diagnostic| diagnostic.place.as_ref());

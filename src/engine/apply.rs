@@ -32,7 +32,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    lua::{RuleQueue, Script},
+    lua::{Prepared, RuleQueue, Script, ScriptKey},
     report::{Event, FeedName, Origin, Reload, ReloadResult, Trigger},
     rules::Rule,
 };
@@ -100,7 +100,7 @@ impl Engine {
         plan: &Plan,
         view: &View,
         rules: &BTreeMap<String, Arc<Rule>>,
-        prepared: BTreeMap<crate::lua::ScriptKey, crate::lua::Prepared>,
+        prepared: BTreeMap<ScriptKey, Prepared>,
         generation: u64,
     ) {
         let mut old = Vec::new();
@@ -109,7 +109,7 @@ impl Engine {
             old.extend(former.map(|(script, _)| (key, script)));
         }
         for (key, (script, since)) in &self.running.scripts {
-            let own = rules.iter().filter(|(name, _)| view.rules.get(*name).is_some_and(|rule| rule.script == *key));
+            let own = view.rules_of(key).filter_map(|(name, _)| rules.get_key_value(name));
             let new = |name: &String| {
                 // A rule with a new queue is new to its script.
                 let another = plan.moved.get(name).is_some_and(|from| !is_same(view, name, from));
@@ -134,8 +134,8 @@ impl Engine {
     }
 
     /// Lets a script finish what it runs. One that does not is given up, and told: what waits for it goes on without.
-    fn retire(&mut self, key: &crate::lua::ScriptKey, script: Script, plan: &Plan) {
-        let own = self.running.view.rules.iter().filter(|(_, rule)| rule.script == *key);
+    fn retire(&mut self, key: &ScriptKey, script: Script, plan: &Plan) {
+        let own = self.running.view.rules_of(key);
         let names: Vec<_> = own.clone().map(|(name, _)| name.as_str()).collect();
         // What waits for a rule that is gone is its own to handle, too.
         let works_on = own.clone().any(|(name, _)| plan.removed.contains(name));
@@ -340,8 +340,7 @@ impl Engine {
             Some(RuleLine { rule: Arc::clone(rule), script, queue, feed, former })
         });
         let scripts = running.scripts.iter().map(|(key, (script, generation))| {
-            let own = running.view.rules.iter().filter(|(_, rule)| rule.script == *key);
-            let rules = own.map(|(name, _)| name.clone()).collect();
+            let rules = running.view.rules_of(key).map(|(name, _)| name.clone()).collect();
             ScriptLine { name: script.name.to_string(), generation: *generation, rules, files: script.inputs.clone() }
         });
         self.board.show(Shown {

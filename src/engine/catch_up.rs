@@ -144,8 +144,8 @@ impl CatchUp {
         self.recovery.mark(notification).ok().flatten()
     }
 
-    /// What was missed, to be listed. That goes over the streams' connections: a list waits while its queue is full, and commands,
-    /// which may be what empties the queue, must not wait with it.
+    /// What was missed, to be listed. That goes over the streams' connections: a list waits while its queue is full, and
+    /// commands, which may be what empties the queue, must not wait with it.
     ///
     /// `in_order` includes what is noted and still waits: what is listed before it came before it.
     pub(super) fn missed(&self, in_order: bool) -> Missed {

@@ -88,6 +88,14 @@ pub struct Plan {
 }
 
 impl View {
+    /// The rules that a script handles, by name.
+    pub(super) fn rules_of<'v>(
+        &'v self,
+        script: &'v ScriptKey,
+    ) -> impl Iterator<Item = (&'v String, &'v RuleView)> + Clone {
+        self.rules.iter().filter(move |(_, rule)| rule.script == *script)
+    }
+
     /// The streams of its rules, each once, with whom they feed.
     pub(super) fn feeds(&self) -> BTreeMap<FeedKey, BTreeSet<String>> {
         let mut feeds = BTreeMap::<FeedKey, BTreeSet<String>>::new();

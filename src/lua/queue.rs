@@ -120,19 +120,6 @@ impl RuleQueue {
         Self(Arc::new(Lane { credits: Semaphore::new(CREDITS), counters, all: Arc::clone(all), state }))
     }
 
-    /// Hands notifications over in order, as fast as there are credits for them.
-    ///
-    /// False when the rule was retired meanwhile: what was not accepted by then, as `queued` of its counters tells, is not
-    /// handled.
-    pub async fn push(&self, batch: &[Bytes], caught_up: bool) -> bool {
-        let mut rest = batch;
-        while !rest.is_empty() {
-            let Some(taken) = self.push_some(rest, caught_up).await else { return false };
-            rest = &rest[taken..];
-        }
-        true
-    }
-
     /// Waits for a credit, hands over as many of a batch as there are credits for, and returns how many; none when the
     /// rule was retired. Dropped before it is done, it has handed over nothing.
     pub async fn push_some(&self, batch: &[Bytes], caught_up: bool) -> Option<usize> {

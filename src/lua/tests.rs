@@ -75,7 +75,7 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
         for (at, body) in bodies.iter().enumerate() {
             let message = serde_json::json!({ "message": { "body": body, "discussion_id": at + 1 } });
             let bytes = encode::encode(&subscription.method.output, &&message, None).unwrap();
-            assert!(queue.push(&[bytes.into()], false).await);
+            assert!(push_all(&queue, &[bytes.into()], false).await);
         }
         let deadline = Instant::now() + grace;
         script.stop(deadline);
@@ -90,6 +90,16 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
             Err(mpsc::RecvTimeoutError::Timeout) => panic!("the VM was not freed"),
         }
     }
+}
+
+/// Hands notifications over in order, as fast as there are credits for them; false when the rule was retired meanwhile.
+async fn push_all(queue: &RuleQueue, batch: &[Bytes], caught_up: bool) -> bool {
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let Some(taken) = queue.push_some(rest, caught_up).await else { return false };
+        rest = &rest[taken..];
+    }
+    true
 }
 
 #[test]

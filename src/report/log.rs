@@ -14,7 +14,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value as Json};
 
 use super::{Event, Failure, Level, Origin, ReloadResult, Sink};
-use crate::diagnostic::{Diagnostic, Severity, render};
+use crate::diagnostic::{Diagnostic, Severity, counted, render};
 
 mod feed;
 mod reload;
@@ -252,10 +252,6 @@ fn mistakes(diagnostics: &[Diagnostic], rejected: bool, out: &mut String) {
     for mistake in diagnostics {
         Record::of_mistake(mistake, rejected).json(now, out);
     }
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn of(origin: &Origin) -> Vec<(&'static str, Json)> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Error, Value as Json};
 
-use crate::{lua::CREDITS, report::log::escaped};
+use crate::{diagnostic::counted, lua::CREDITS, report::log::escaped};
 
 /// Columns of the table of rules.
 const WIDTH: usize = 80;
@@ -332,10 +332,6 @@ fn duration(seconds: f64) -> String {
 
 fn took(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Escapes each line of a text, and gives every one an end.

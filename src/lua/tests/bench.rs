@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::super::{CREDITS, Counters, Prepared, RuleQueue, Script, ScriptSpec};
+use super::{
+    super::{CREDITS, Counters, Prepared, RuleQueue, Script, ScriptSpec},
+    push_all,
+};
 use crate::{
     diagnostic::{Diagnostic, Severity},
     report::{Event, Reporter},
@@ -163,11 +166,11 @@ pub(super) fn message(discussion: usize, body: &str) -> Bytes {
 
 /// Puts one message in, without waiting.
 pub(super) async fn push(queue: &RuleQueue, discussion: usize, body: &str) {
-    assert!(queue.push(&[message(discussion, body)], false).await);
+    assert!(push_all(queue, &[message(discussion, body)], false).await);
 }
 
 /// A queue whose script has ended takes as much as a new one: nothing was kept of its credits.
 pub(super) fn assert_all_credits_are_back(queue: &RuleQueue) {
     let all = vec![message(1, "x"); CREDITS];
-    assert_eq!(queue.push(&all, false).now_or_never(), Some(true));
+    assert_eq!(push_all(queue, &all, false).now_or_never(), Some(true));
 }

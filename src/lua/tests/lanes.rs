@@ -17,6 +17,7 @@ use super::{
         queue::{Next, RuleQueue},
     },
     bench::{Bench, PING, message},
+    push_all,
 };
 use crate::rules::{Order, Rule};
 
@@ -114,7 +115,8 @@ impl Model {
     fn push(&mut self, discussion: usize) {
         let number = self.pushed;
         // A queue without credits would wait, here for ever.
-        if let Some(accepted) = self.queue.push(&[message(discussion, &number.to_string())], false).now_or_never() {
+        if let Some(accepted) = push_all(&self.queue, &[message(discussion, &number.to_string())], false).now_or_never()
+        {
             assert_eq!(accepted, !self.retired);
             if accepted {
                 self.pushed += 1;

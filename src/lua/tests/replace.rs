@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     super::{CREDITS, RuleQueue, ScriptKey, ScriptSpec},
     bench::{Bench, DEADLY, PATIENCE, PING, assert_all_credits_are_back, finish, message, push},
+    push_all,
 };
 
 /// A handler that says what it got, and of `slow` only when the file `go.lua` is there.
@@ -61,7 +62,7 @@ end";
     let pushing = tokio::spawn(async move {
         for number in 1..=EACH {
             let batch: Vec<_> = (1..=DISCUSSIONS).map(|discussion| message(discussion, &number.to_string())).collect();
-            assert!(feed.push(&batch, false).await);
+            assert!(push_all(&feed, &batch, false).await);
         }
     });
     let (mut swaps, mut retired) = (0, Vec::new());
@@ -139,11 +140,11 @@ async fn a_retired_rule_frees_a_push_that_waits_and_handles_what_was_accepted() 
     push(&queue, 1, "slow").await;
     let feed = queue.clone();
     let batch = vec![message(1, "x"); CREDITS + 5];
-    let pushing = tokio::spawn(async move { feed.push(&batch, false).await });
+    let pushing = tokio::spawn(async move { push_all(&feed, &batch, false).await });
     bench.said(1).await;
     queue.retire();
     assert!(!pushing.await.unwrap());
-    assert!(!queue.push(&[message(1, "late")], false).await);
+    assert!(!push_all(&queue, &[message(1, "late")], false).await);
     let accepted = queue.counters().queued.load(Ordering::Acquire);
     assert!(accepted <= CREDITS as u64);
     bench.write("go.lua", "");
@@ -203,8 +204,8 @@ async fn a_handler_sees_whether_a_notification_was_caught_up() {
     let bench = Bench::new(&[("rules.yaml", PING), ("ping.lua", code)]);
     let queue = RuleQueue::new();
     let (script, _) = bench.serve("ping", &queue).await;
-    assert!(queue.push(&[message(1, "a")], true).await);
-    assert!(queue.push(&[message(1, "b")], false).await);
+    assert!(push_all(&queue, &[message(1, "a")], true).await);
+    assert!(push_all(&queue, &[message(1, "b")], false).await);
     finish(script).await;
     assert_eq!(bench.lines(), ["a\ttrue", "b\tfalse"]);
 }
