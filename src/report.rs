@@ -257,8 +257,14 @@ pub enum FailureKind {
     Error,
     /// It took longer than its `timeout`.
     Timeout,
+    /// It used more CPU than its `cpu`.
+    Cpu,
     /// It used more memory than its VM has.
     Memory,
+    /// It asked for what its permissions do not have.
+    Denied,
+    /// It wrote more to the log than its `output`.
+    Output,
 }
 
 /// How loud a script speaks.
@@ -277,7 +283,10 @@ impl FailureKind {
         match self {
             Self::Error => "error",
             Self::Timeout => "timeout",
+            Self::Cpu => "cpu",
             Self::Memory => "memory",
+            Self::Denied => "denied",
+            Self::Output => "output",
         }
     }
 }

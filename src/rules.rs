@@ -5,6 +5,7 @@
 mod handler;
 pub mod inputs;
 mod keys;
+mod limits;
 mod load;
 mod node;
 mod parameters;
@@ -15,11 +16,12 @@ mod span;
 mod syntax;
 mod yaml;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
 use inputs::{Fingerprint, Inputs};
+pub use limits::{Limits, Permissions};
 
 use crate::{
     diagnostic::{Diagnostic, Place, Severity, is_refused},
@@ -66,8 +68,12 @@ pub struct Rule {
     pub enabled: bool,
     /// Free text.
     pub description: Option<String>,
-    /// Wall clock of one run.
-    pub timeout: Duration,
+    /// What its runs may use up.
+    pub limits: Limits,
+    /// What its script may touch: the same for all rules of a file.
+    pub permissions: Arc<Permissions>,
+    /// Whether what this identity itself did is left out.
+    pub ignore_self: bool,
     /// Runs at one time, at least 1.
     pub concurrency: usize,
     /// Which runs wait for each other.

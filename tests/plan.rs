@@ -5,14 +5,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use olvid_rules::{
-    engine::plan::{FeedKey, Plan, RuleView, ScriptView, View},
+    engine::plan::{FeedKey, Pace, Plan, RuleView, ScriptView, View},
     lua::ScriptKey,
-    rules::Order,
+    rules::{Limits, Order},
 };
 use proptest::prelude::*;
 
@@ -86,7 +87,13 @@ impl Files {
             let edits = self.scripts.get(&rule.script).copied().unwrap_or_default();
             let code = Some(format!("-- {edits}"));
             view.scripts.insert(script(rule.script), ScriptView { code, ..ScriptView::default() });
-            let pace = (Duration::from_secs(rule.pace.into()), 1, Order::Discussion);
+            let pace = Pace {
+                limits: Limits { timeout: Duration::from_secs(rule.pace.into()), ..Limits::default() },
+                permissions: Arc::default(),
+                ignore_self: false,
+                concurrency: 1,
+                order: Order::Discussion,
+            };
             let function = rule.function.then(|| "on".to_owned());
             view.rules.insert(name(*number), RuleView { feed, script: script(rule.script), function, pace });
         }

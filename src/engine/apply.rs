@@ -139,7 +139,7 @@ impl Engine {
         let names: Vec<_> = own.clone().map(|(name, _)| name.as_str()).collect();
         // What waits for a rule that is gone is its own to handle, too.
         let works_on = own.clone().any(|(name, _)| plan.removed.contains(name));
-        let longest = own.map(|(_, rule)| rule.pace.0).max().unwrap_or_default();
+        let longest = own.map(|(_, rule)| rule.pace.limits.timeout).max().unwrap_or_default();
         let time = if works_on { RETIRING } else { RETIRING.min(longest) };
         script.stop(Instant::now() + RETIRING);
         let origin = Origin {

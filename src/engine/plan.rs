@@ -3,13 +3,16 @@
 //! A [`View`] holds of a set what running it depends on and nothing else, so that what is equal here needs no touching.
 //! Applying a plan is the engine's, and cannot fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use crate::{
     lua::ScriptKey,
-    rules::{Order, inputs::Fingerprint},
+    rules::{Limits, Order, Permissions, inputs::Fingerprint},
 };
 
 /// What tells one stream from another. Rules with equal keys share a stream.
@@ -34,8 +37,23 @@ pub struct RuleView {
     pub script: ScriptKey,
     /// The function in the script.
     pub function: Option<String>,
-    /// How its runs are timed and ordered.
-    pub pace: (std::time::Duration, usize, Order),
+    /// How its runs are bounded and ordered.
+    pub pace: Pace,
+}
+
+/// The terms of a rule's runs. A change of them touches neither stream nor script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// What a run may use up.
+    pub limits: Limits,
+    /// What a run may touch.
+    pub permissions: Arc<Permissions>,
+    /// Whether what this identity did is left out.
+    pub ignore_self: bool,
+    /// Runs at one time.
+    pub concurrency: usize,
+    /// Which runs wait for each other.
+    pub order: Order,
 }
 
 /// A script, as far as what its VM was made of goes.

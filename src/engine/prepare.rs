@@ -10,7 +10,7 @@ use tokio::{task::spawn_blocking, time::Instant};
 
 use super::{
     Engine,
-    plan::{FeedKey, RuleView, ScriptView, View},
+    plan::{FeedKey, Pace, RuleView, ScriptView, View},
 };
 use crate::{
     diagnostic::{Diagnostic, is_refused},
@@ -216,7 +216,14 @@ fn rule_view(rule: &Rule, script: &ScriptKey, catch_up: bool) -> RuleView {
         // What is left of a count, and where it stood when the host ended, is each rule's own.
         own: (rule.count.is_some() || wanted == Some(true)).then(|| rule.name.clone()),
     };
-    RuleView { feed, script: script.clone(), function, pace: (rule.timeout, rule.concurrency, rule.order) }
+    let pace = Pace {
+        limits: rule.limits.clone(),
+        permissions: Arc::clone(&rule.permissions),
+        ignore_self: rule.ignore_self,
+        concurrency: rule.concurrency,
+        order: rule.order,
+    };
+    RuleView { feed, script: script.clone(), function, pace }
 }
 
 /// Nobody means to run nothing by saving a file: it is empty because it is being written.

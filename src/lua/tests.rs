@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     diagnostic::Source,
     report::{Event, FailureKind, Reporter},
-    rules::{Handler, Order, Rule, RuleSet},
+    rules::{Handler, Limits, Order, Rule, RuleSet},
     schema::{Catalog, encode},
 };
 
@@ -47,7 +47,9 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
         handler: Handler::Inline { code: code.to_owned(), line: 2, place },
         enabled: true,
         description: None,
-        timeout,
+        limits: Limits { timeout, ..Limits::default() },
+        permissions: Arc::default(),
+        ignore_self: false,
         concurrency: 16,
         order,
         catch_up: None,

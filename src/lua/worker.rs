@@ -197,7 +197,7 @@ impl Worker {
                 return self.settle(claim, Some(Fault::new(FailureKind::Error, message)));
             }
         };
-        let deadline = Instant::now() + seat.rule.timeout;
+        let deadline = Instant::now() + seat.rule.limits.timeout;
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
@@ -272,7 +272,7 @@ impl Worker {
 
     /// Ends a run whose time is over. Its coroutine is never resumed.
     fn time_out(&mut self, run: Run) {
-        let limit = run.claim.seat.rule.timeout;
+        let limit = run.claim.seat.rule.limits.timeout;
         let waiting = run.waits_for.as_deref().map_or_else(String::new, |name| format!(", waiting for {name}"));
         let message = format!("not done after {limit:?}{waiting}; the rule's `timeout` sets the limit");
         self.settle(run.claim, Some(Fault::new(FailureKind::Timeout, message)));

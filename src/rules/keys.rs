@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Order,
+    Limits, Order,
     node::{Entry, Value},
     resolve::Context,
 };
@@ -56,7 +56,8 @@ pub(super) struct Keys {
     pub(super) name: Option<String>,
     pub(super) enabled: bool,
     pub(super) description: Option<String>,
-    pub(super) timeout: Duration,
+    pub(super) limits: Limits,
+    pub(super) ignore_self: bool,
     pub(super) concurrency: usize,
     pub(super) order: Order,
     pub(super) catch_up: Option<bool>,
@@ -79,7 +80,8 @@ pub(super) fn read(context: &mut Context<'_>, entries: &[Entry]) -> Keys {
         name: None,
         enabled: true,
         description: None,
-        timeout: Duration::from_secs(30),
+        limits: Limits::default(),
+        ignore_self: false,
         concurrency: 16,
         order: Order::default(),
         catch_up: None,
@@ -92,7 +94,7 @@ pub(super) fn read(context: &mut Context<'_>, entries: &[Entry]) -> Keys {
                 Some(text) => keys.description = Some(text.to_owned()),
                 None => context.wrong(entry, "a text", Some("put it in quotes")),
             },
-            "timeout" => keys.timeout = timeout(context, entry).unwrap_or(keys.timeout),
+            "timeout" => keys.limits.timeout = timeout(context, entry).unwrap_or(keys.limits.timeout),
             "concurrency" => keys.concurrency = concurrency(context, entry).unwrap_or(keys.concurrency),
             "order" => keys.order = order(context, entry).unwrap_or_default(),
             CATCH_UP => keys.catch_up = truth(context, entry),

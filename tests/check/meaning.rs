@@ -121,7 +121,7 @@ fn the_documented_example_means_what_the_documentation_says() {
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     let [ping, renames, inline] = set.rules.as_slice() else { panic!("{}", set.rules.len()) };
     assert_eq!(ping.subscription.name, "message_received");
-    assert_eq!((ping.timeout, ping.concurrency, ping.order), (Duration::from_secs(30), 16, Order::Discussion));
+    assert_eq!((ping.limits.timeout, ping.concurrency, ping.order), (Duration::from_secs(30), 16, Order::Discussion));
     assert!(ping.enabled && ping.description.is_none() && ping.place.display().ends_with("valid_documented.yaml:2:11"));
     let Handler::Script { path, function, place } = &renames.handler else { panic!("{:?}", renames.handler) };
     assert_eq!(path, Path::new("tests/check/scripts/groups.lua"));
@@ -151,7 +151,7 @@ fn the_keys_of_a_rule_are_read() {
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     assert_eq!(set.rules.len(), rules.len());
     for (rule, (_, milliseconds)) in set.rules.iter().zip(rules) {
-        assert_eq!(rule.timeout, Duration::from_millis(milliseconds));
+        assert_eq!(rule.limits.timeout, Duration::from_millis(milliseconds));
         assert_eq!((rule.order, rule.enabled, rule.concurrency), (Order::Rule, false, 10_000));
     }
 }
