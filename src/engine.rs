@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{join_all, select_all};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::{
     sync::Notify,
@@ -29,6 +29,7 @@ mod handover;
 mod herald;
 pub mod plan;
 mod prepare;
+mod rescue;
 mod route;
 pub mod watch;
 
@@ -36,6 +37,7 @@ pub use board::{Board, outcome};
 pub use catch_up::Cursors;
 use herald::Herald;
 use plan::View;
+use rescue::Rescue;
 
 use crate::{
     daemon::Daemon,
@@ -60,6 +62,7 @@ pub struct Engine {
     telling: JoinHandle<()>,
     board: Arc<Board>,
     running: Running,
+    rescue: Rescue,
     /// Scripts that finish what they had when they were replaced.
     retired: Vec<Arc<Script>>,
     /// What was read at the last attempt to load, whatever became of it.
@@ -96,6 +99,7 @@ impl Engine {
             telling,
             board: Arc::default(),
             running: Running::default(),
+            rescue: Rescue::new(),
             retired: Vec::new(),
             held: BTreeMap::new(),
             grown: Arc::default(),
@@ -207,23 +211,10 @@ impl Engine {
         Arc::clone(&self.grown)
     }
 
-    /// Waits for a script's thread to end unexpectedly, and tells it. The next load replaces the script.
-    pub async fn script_died(&self) {
-        let alive = self.running.scripts.values().filter(|(script, _)| !script.is_dead());
-        let deaths: Vec<_> = alive
-            .map(|(script, _)| {
-                let name = Arc::clone(&script.name);
-                Box::pin(async move {
-                    script.died().await;
-                    name
-                })
-            })
-            .collect();
-        if deaths.is_empty() {
-            return std::future::pending().await;
-        }
-        let (script, ..) = select_all(deaths).await;
-        self.reporter.emit(&Event::ScriptDied { script });
+    /// Waits until a script can only go on in another VM, and tells why. The next load replaces it.
+    pub async fn script_failed(&self) {
+        let scripts: Vec<_> = self.running.scripts.values().map(|(script, _)| script).collect();
+        self.rescue.needed(&scripts, &self.reporter).await;
     }
 
     /// Closes the streams, lets the scripts finish what was accepted, and names what is late.

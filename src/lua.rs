@@ -9,15 +9,16 @@ use std::sync::atomic::AtomicU64;
 
 use crate::diagnostic::Diagnostic;
 
+mod alarm;
 mod call;
 mod convert;
 mod failure;
 mod files;
 mod host;
+mod interrupt;
 mod json;
 mod load;
 mod mailbox;
-mod patience;
 mod queue;
 mod sandbox;
 mod script;
@@ -28,6 +29,7 @@ mod state;
 mod tests;
 mod worker;
 
+pub use alarm::Bell;
 pub use queue::{CREDITS, LaneCounters, RuleQueue};
 pub use script::{LOADING, Prepared, SAVING, Script};
 pub use spec::{ScriptKey, ScriptSpec};

@@ -93,10 +93,12 @@ pub enum Event {
     Reloaded(Arc<Reload>),
     /// Changed rules or scripts are not running; the former ones still are.
     ReloadRejected(Arc<Reload>),
-    /// A script's thread ended unexpectedly; its rules stand still until the script is loaded anew.
-    ScriptDied {
+    /// A script can only go on in another VM.
+    ScriptFailed {
         /// The script as the rules name it.
         script: Arc<str>,
+        /// What befell it.
+        fate: Fate,
     },
     /// A handler did not succeed.
     RunFailed(Failure),
@@ -265,6 +267,19 @@ pub enum FailureKind {
     Denied,
     /// It wrote more to the log than its `output`.
     Output,
+}
+
+/// What makes a script need another VM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Its thread ended unexpectedly.
+    Died,
+    /// Its thread does not come back from a run that was stopped; it is given up with its VM.
+    Lost,
+    /// The same, and so many are lost that it is not loaded again.
+    Abandoned,
+    /// Its variables leave no memory to work with.
+    Spent,
 }
 
 /// How loud a script speaks.

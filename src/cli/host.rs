@@ -58,7 +58,7 @@ impl Host {
                 () = self.files.changed() => (Trigger::Files, Waiting::new()),
                 () = next(&mut self.hangups) => (Trigger::Signal, Waiting::new()),
                 Some(request) = requests.recv() => (Trigger::Command, gather(request, requests)),
-                () = self.engine.script_died() => (Trigger::Files, Waiting::new()),
+                () = self.engine.script_failed() => (Trigger::Files, Waiting::new()),
                 () = grown.notified() => {
                     self.files.set(self.engine.held());
                     continue;

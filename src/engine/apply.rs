@@ -140,7 +140,11 @@ impl Engine {
         // What waits for a rule that is gone is its own to handle, too.
         let works_on = own.clone().any(|(name, _)| plan.removed.contains(name));
         let longest = own.map(|(_, rule)| rule.pace.limits.timeout).max().unwrap_or_default();
-        let time = if works_on { RETIRING } else { RETIRING.min(longest) };
+        let time = match (script.is_lost(), works_on) {
+            (true, _) => Duration::ZERO,
+            (false, true) => RETIRING,
+            (false, false) => RETIRING.min(longest),
+        };
         script.stop(Instant::now() + RETIRING);
         let origin = Origin {
             rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),

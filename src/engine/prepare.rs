@@ -87,7 +87,7 @@ impl Engine {
         for (key, (script, _)) in &self.running.scripts {
             if let Some(view) = self.running.view.scripts.get_mut(key) {
                 // Modules may have been required since.
-                (view.files, view.alive) = (script.inputs.all(), !script.is_dead());
+                (view.files, view.alive) = (script.inputs.all(), !script.needs_replacing());
             }
         }
         let enabled = rules.rules.iter().filter(|rule| rule.enabled).count();
@@ -160,7 +160,8 @@ impl Engine {
             read.push((spec.key.clone(), spec.inputs.clone()));
             let (daemon, reporter) = (Some(self.daemon.clone()), self.reporter.clone());
             let (key, counters) = (spec.key.clone(), Arc::clone(&self.counters));
-            async move { (key, Prepared::load(spec, daemon, reporter, counters).await) }
+            let bell = self.rescue.bell();
+            async move { (key, Prepared::load(spec, daemon, reporter, counters, bell).await) }
         });
         let loading: Vec<_> = loading.collect();
         let mut prepared = BTreeMap::new();
@@ -186,7 +187,7 @@ impl Engine {
         let pairs: Vec<_> = prepared
             .iter()
             .filter_map(|(key, new)| self.running.scripts.get(key).map(|(old, _)| (old, new)))
-            .filter(|(old, _)| !old.is_dead())
+            .filter(|(old, _)| !old.needs_replacing())
             .collect();
         let moved = join_all(pairs.iter().map(|(old, new)| async move {
             match old.save().await? {

@@ -2,6 +2,8 @@
 //!
 //! Frames of the prelude, of the methods and of the host are folded away: they are ours to know.
 
+use std::fmt;
+
 use mlua::{Lua, Table, Value};
 
 use super::{host::Host, json};
@@ -13,7 +15,7 @@ pub(super) const OURS: &str = "=[";
 const DEEPEST: usize = 200;
 
 /// Frames that are shown.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 
 /// One of the script's frames.
 pub(super) struct Frame {
@@ -23,23 +25,33 @@ pub(super) struct Frame {
     what: String,
 }
 
+impl Frame {
+    /// Of what Lua knows about a function on its stack; none where it is not the script's.
+    pub(super) fn of(chunk: Option<&str>, line: Option<usize>, name: Option<&str>, what: &str) -> Option<Self> {
+        let chunk = chunk.filter(|chunk| what != "C" && !chunk.starts_with(OURS))?.trim_start_matches(['@', '=']);
+        let place = line.map_or_else(|| chunk.to_owned(), |line| format!("{chunk}:{line}"));
+        let what = match (what, name) {
+            ("main", _) => "main chunk".to_owned(),
+            (_, Some(name)) => format!("function `{name}`"),
+            (_, None) => "function".to_owned(),
+        };
+        Some(Self { place, what })
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: in {}", self.place, self.what)
+    }
+}
+
 /// The script's frames, the innermost first.
 pub(super) fn frames(lua: &Lua) -> impl Iterator<Item = Frame> + '_ {
     (0..DEEPEST)
         .map_while(|level| {
             lua.inspect_stack(level, |debug| {
                 let (source, names) = (debug.source(), debug.names());
-                let own = source.what != "C" && source.source.as_ref().is_some_and(|name| !name.starts_with(OURS));
-                own.then(|| {
-                    let chunk = source.source.as_deref().unwrap_or_default().trim_start_matches(['@', '=']);
-                    let place = debug.current_line().map_or_else(|| chunk.to_owned(), |line| format!("{chunk}:{line}"));
-                    let what = match (source.what, names.name) {
-                        ("main", _) => "main chunk".to_owned(),
-                        (_, Some(name)) => format!("function `{name}`"),
-                        (_, None) => "function".to_owned(),
-                    };
-                    Frame { place, what }
-                })
+                Frame::of(source.source.as_deref(), debug.current_line(), names.name.as_deref(), source.what)
             })
         })
         .flatten()
@@ -64,7 +76,7 @@ pub(super) fn describe(lua: &Lua, host: &Host, error: &Value) -> mlua::Result<Ta
     let table = lua.create_table()?;
     table.raw_set("message", message)?;
     table.raw_set("place", place.unwrap_or_else(|| host.script.to_string()))?;
-    let lines = all.take(SHOWN).map(|frame| format!("{}: in {}", frame.place, frame.what));
+    let lines = all.take(SHOWN).map(|frame| frame.to_string());
     table.raw_set("traceback", lua.create_sequence_from(lines)?)?;
     table.raw_set("memory", matches!(error, Value::Error(inner) if matches!(**inner, mlua::Error::MemoryError(_))))?;
     Ok(table)

@@ -20,7 +20,7 @@ use super::{
     convert::Converter,
     failure,
     files::Files,
-    json,
+    interrupt, json,
 };
 use crate::{
     daemon::CallError,
@@ -240,6 +240,10 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
         "sleep",
         lua.create_function(move |_, (seconds, can_wait): (Value, bool)| Ok(told(sleep(&h, &seconds, can_wait))))?,
     )?;
+    for pair in interrupt::functions(lua)?.pairs::<String, Function>() {
+        let (name, function) = pair?;
+        table.raw_set(name, function)?;
+    }
     table.raw_set("place", lua.create_function(|lua, ()| Ok(place(lua)))?)?;
     let h = shared(host);
     let log = move |lua: &Lua, (level, text, fields): (String, LuaString, Option<Value>)| {

@@ -1,14 +1,17 @@
 //! A script from its text to the functions that its rules name, or the mistakes that keep it from running.
 
-use std::{fs, io, path::Path, rc::Rc, sync::Arc};
+use std::{fs, io, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use mlua::{Function, Lua, Table, Value, chunk::ChunkMode};
 
 use super::{
+    alarm::Alarm,
+    failure::Frame,
     files::Files,
     host::{self, Host},
-    patience::End,
+    interrupt::{Bounds, Breach, Guard},
     sandbox,
+    script::LOADING,
     spec::{ScriptSpec, Text},
 };
 use crate::{
@@ -24,9 +27,13 @@ use crate::{
 const PRELUDE: &str = include_str!("prelude.lua");
 const METHODS: &str = include_str!("methods.lua");
 
+/// CPU that a script may use at a stretch while it is loaded, or saves or restores its state.
+const STRETCH: Duration = Duration::from_secs(2);
+
 /// A script that is ready to run.
 pub(super) struct Loaded {
     pub(super) lua: Lua,
+    pub(super) guard: Guard,
     pub(super) host: Rc<Host>,
     /// The body of the coroutines that run handlers.
     pub(super) drive: Function,
@@ -34,12 +41,23 @@ pub(super) struct Loaded {
     pub(super) pending: Table,
     /// What the script returned; nothing for a handler in a rule file.
     pub(super) value: Value,
+    /// Finds a function of a table that the script made; metamethods of the script's may run.
+    lookup: Function,
+    /// Puts a table in front of another one, through which nobody can change it.
+    pub(super) freeze: Function,
+    /// Bytes that the VM may hold while the script runs on nobody's behalf.
+    memory: usize,
     /// The text that mistakes point into.
     source: Arc<Source>,
 }
 
-/// Loads a script on the calling thread, which is then the VM's, until it is there or nobody waits for it.
-pub(super) fn load(spec: &ScriptSpec, reporter: &Reporter, admin: bool, end: End) -> Result<Loaded, Vec<Diagnostic>> {
+/// Loads a script on the calling thread, which is then the VM's.
+pub(super) fn load(
+    spec: &ScriptSpec,
+    reporter: &Reporter,
+    admin: bool,
+    alarm: Arc<Alarm>,
+) -> Result<Loaded, Vec<Diagnostic>> {
     let place = spec.place();
     let source = read(spec, place)?;
     let files = Files::new(spec.root.clone(), spec.shown_root.clone(), spec.inputs.clone());
@@ -49,8 +67,20 @@ pub(super) fn load(spec: &ScriptSpec, reporter: &Reporter, admin: bool, end: End
     };
     let lua = sandbox::new_vm().map_err(broken)?;
     let host = Host::new(&lua, Arc::clone(&spec.name), files, reporter.clone(), admin).map_err(broken)?;
-    let (drive, pending) = set_up(&lua, &host).map_err(broken)?;
-    let mut loaded = Loaded { lua, host, drive, pending, value: Value::Nil, source };
+    let guard = Guard::new(alarm).map_err(|error| broken(mlua::Error::external(error)))?;
+    let prelude = set_up(&lua, &host).map_err(broken)?;
+    let mut loaded = Loaded {
+        guard,
+        drive: prelude.raw_get("drive").map_err(broken)?,
+        pending: prelude.raw_get("pending").map_err(broken)?,
+        lookup: prelude.raw_get("lookup").map_err(broken)?,
+        freeze: prelude.raw_get("freeze").map_err(broken)?,
+        value: Value::Nil,
+        memory: spec.memory(),
+        source,
+        host,
+        lua,
+    };
     let (text, first_line) = match &spec.text {
         Text::File { .. } => (&loaded.source.text, 1),
         Text::Inline { code, line, .. } => (code, *line),
@@ -62,14 +92,14 @@ pub(super) fn load(spec: &ScriptSpec, reporter: &Reporter, admin: bool, end: End
     })?;
     if matches!(spec.text, Text::File { .. }) {
         let name = loaded.lua.create_string(&*spec.name).map_err(broken)?;
-        loaded.value = loaded.run(&chunk, Value::String(name), end, "script-failed", "is loaded")?;
-        check_handlers(spec, &loaded.value, &loaded.source)?;
+        loaded.value = loaded.run(&chunk, Value::String(name), LOADING, "script-failed", "is loaded")?;
+        check_handlers(spec, &loaded)?;
     }
     Ok(loaded)
 }
 
 /// Runs the prelude and the methods; both are ours and tested.
-fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<(Function, Table)> {
+fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let functions = host::functions(lua, host)?;
     let chunk =
         |text: &'static str, name: &str| lua.load(text).set_name(format!("=[{name}]")).set_mode(ChunkMode::Text);
@@ -88,14 +118,15 @@ fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<(Function, Table)> {
         host.converter.set_methods(message, metatable);
         Ok(())
     })?;
-    Ok((prelude.raw_get("drive")?, prelude.raw_get("pending")?))
+    Ok(prelude)
 }
 
 impl Loaded {
     /// Finds the function that handles a rule's notifications.
     pub(super) fn handler(&self, rule: &Rule) -> Result<Function, String> {
         match &rule.handler {
-            Handler::Script { function, .. } => handler(&self.value, function.as_deref())
+            Handler::Script { function, .. } => self
+                .named(function.as_deref())
                 .map_err(|(message, help)| format!("`{}` {message}; {help}", self.host.script)),
             // Compiled for each rule it is given for: the line that it stands in may be another one now.
             Handler::Inline { code, line, .. } => self.compile(code, *line).map_err(|error| syntax_message(&error)),
@@ -114,7 +145,7 @@ impl Loaded {
         &self,
         function: &Function,
         argument: Value,
-        end: End,
+        time: Duration,
         code: &'static str,
         when: &str,
     ) -> Result<Value, Vec<Diagnostic>> {
@@ -122,24 +153,104 @@ impl Loaded {
             let message = format!("the script fails while it {when}: {message}");
             vec![Diagnostic::error(code, message).at(self.source.line(line))]
         };
-        let protected = host::describer(&self.lua, &self.host).and_then(|handler| {
-            let xpcall = self.lua.globals().raw_get::<Function>("xpcall")?;
-            end.guard(&self.lua, || xpcall.call::<(bool, Value)>((function, handler, argument)))
-        });
-        match protected {
-            Ok((true, value)) => Ok(value),
-            Ok((false, Value::Table(failure))) => {
-                let text = |key: &str| failure.raw_get::<String>(key).unwrap_or_default();
-                let (place, message) = (text("place"), text("message"));
-                match place.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?))) {
-                    Some((file, line)) if file == &*self.host.script => Err(failed(&message, line)),
-                    _ => Err(failed(&format!("{place}: {message}"), 1)),
-                }
+        // Where it is not the script's own line, the place is part of the message.
+        let placed = |message: &str, place: Option<&str>| {
+            let own = place.and_then(|place| {
+                let (file, line) = place.rsplit_once(':')?;
+                line.parse().ok().filter(|_| file == &*self.host.script)
+            });
+            match (own, place) {
+                (Some(line), _) => failed(message, line),
+                (None, Some(place)) => failed(&format!("{place}: {message}"), 1),
+                (None, None) => failed(message, 1),
             }
-            Ok((false, other)) => Err(failed(&other.to_string().unwrap_or_default(), 1)),
-            Err(error) => Err(failed(&error.to_string(), 1)),
+        };
+        let thread = self.lua.create_thread(self.drive.clone()).map_err(|error| failed(&error.to_string(), 1))?;
+        let mut bounds = Bounds::new(time, STRETCH, self.memory);
+        let ended = self.guard.resume(&self.lua, &thread, (function, argument), &mut bounds);
+        let mut values = match ended {
+            Err(stopped) => {
+                let place = stopped.frames.first().map(|Frame { place, .. }| place.as_str());
+                return Err(placed(&self.breached(stopped.breach, time), place));
+            }
+            Ok(Err(error)) => return Err(failed(&error.to_string(), 1)),
+            Ok(Ok(values)) => values.into_iter(),
+        };
+        match (values.next(), values.next()) {
+            (Some(Value::Boolean(true)), value) => Ok(value.unwrap_or(Value::Nil)),
+            (_, Some(Value::Table(failure))) => {
+                let text = |key: &str| failure.raw_get::<String>(key).unwrap_or_default();
+                Err(placed(&text("message"), Some(&text("place"))))
+            }
+            (_, other) => Err(failed(&other.and_then(|other| other.to_string().ok()).unwrap_or_default(), 1)),
         }
     }
+
+    fn breached(&self, breach: Breach, time: Duration) -> String {
+        match breach {
+            Breach::Timeout => format!("it is not done after {time:?}"),
+            Breach::Cpu => format!("it is not done after {STRETCH:?} of CPU"),
+            Breach::Memory => format!("it uses more than {}", size(self.memory)),
+            Breach::Output => "it writes too much to the log".to_owned(),
+        }
+    }
+
+    /// A function of the table that the script returned, by its name.
+    pub(super) fn function(&self, name: &str) -> Option<Function> {
+        if let Ok(Value::Function(function)) = self.entry(name) { Some(function) } else { None }
+    }
+
+    /// What stands under a name in the table that the script returned.
+    fn entry(&self, name: &str) -> Result<Value, String> {
+        let Value::Table(table) = &self.value else { return Ok(Value::Nil) };
+        if table.metatable().is_none() {
+            return table.raw_get(name).map_err(|error| error.to_string());
+        }
+        let asked = self.lua.create_sequence_from([Value::Table(table.clone())]).and_then(|asked| {
+            asked.raw_set(2, name)?;
+            Ok(asked)
+        });
+        let asked = asked.map_err(|error| error.to_string())?;
+        self.run(&self.lookup, Value::Table(asked), LOADING, "script-failed", "is asked for a function")
+            .map_err(|told| told.into_iter().map(|told| told.message).collect::<Vec<_>>().join("; "))
+    }
+
+    fn named(&self, name: Option<&str>) -> Result<Function, (String, String)> {
+        match (&self.value, name) {
+            (Value::Function(function), None) => Ok(function.clone()),
+            (Value::Function(_), Some(name)) => Err((
+                format!("returns a function, not a table with `{name}` in it"),
+                format!("end the script with `return {{ {name} = {name} }}`, or leave `:{name}` out of the rule"),
+            )),
+            (Value::Table(table), Some(name)) => match self.entry(name) {
+                Ok(Value::Function(function)) => Ok(function),
+                Ok(Value::Nil) => Err((format!("has no function `{name}`"), choices(table, Some(name)))),
+                Ok(other) => Err((
+                    format!("has {} where the function `{name}` should be", other.type_name()),
+                    choices(table, None),
+                )),
+                Err(error) => Err((format!("fails when asked for `{name}`: {error}"), String::new())),
+            },
+            (Value::Table(table), None) => {
+                Err(("returns a table, and the rule does not say which function".to_owned(), choices(table, None)))
+            }
+            (Value::Nil, _) => Err((
+                "returns nothing".to_owned(),
+                "end the script with `return function(notification, rule) ... end`".to_owned(),
+            )),
+            (other, _) => {
+                let message = format!("returns a {}, not a function", other.type_name());
+                Err((message, "return the handler function".to_owned()))
+            }
+        }
+    }
+}
+
+/// Bytes, as people read them.
+pub(super) fn size(bytes: usize) -> String {
+    const UNITS: [(usize, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = UNITS.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{} {name}", bytes / unit))
 }
 
 /// Reads the text that mistakes of the script point into: its own, or the rule file's.
@@ -183,44 +294,17 @@ pub(super) fn read_text(path: &Path, known_as: &Path, inputs: &Inputs) -> Result
 }
 
 /// Finds each rule's function in what the script returned, or tells all that are missing.
-fn check_handlers(spec: &ScriptSpec, value: &Value, source: &Arc<Source>) -> Result<(), Vec<Diagnostic>> {
+fn check_handlers(spec: &ScriptSpec, loaded: &Loaded) -> Result<(), Vec<Diagnostic>> {
+    let source = &loaded.source;
     let mut mistakes: Vec<Diagnostic> = Vec::new();
     for (place, name) in &spec.origins {
-        if let Err((message, help)) = handler(value, name.as_deref()) {
+        if let Err((message, help)) = loaded.named(name.as_deref()) {
             let last = source.line(source.text.trim_end().lines().count().max(1));
             let diagnostic = Diagnostic::error("no-handler", format!("`{}` {message}", spec.name));
             mistakes.push(diagnostic.at(place.clone()).related(last, "the script ends here").help(help));
         }
     }
     if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
-}
-
-fn handler(value: &Value, name: Option<&str>) -> Result<Function, (String, String)> {
-    match (value, name) {
-        (Value::Function(function), None) => Ok(function.clone()),
-        (Value::Function(_), Some(name)) => Err((
-            format!("returns a function, not a table with `{name}` in it"),
-            format!("end the script with `return {{ {name} = {name} }}`, or leave `:{name}` out of the rule"),
-        )),
-        (Value::Table(table), Some(name)) => match table.get::<Value>(name) {
-            Ok(Value::Function(function)) => Ok(function),
-            Ok(Value::Nil) => Err((format!("has no function `{name}`"), choices(table, Some(name)))),
-            Ok(other) => {
-                Err((format!("has {} where the function `{name}` should be", other.type_name()), choices(table, None)))
-            }
-            Err(error) => Err((format!("fails when asked for `{name}`: {error}"), String::new())),
-        },
-        (Value::Table(table), None) => {
-            Err(("returns a table, and the rule does not say which function".to_owned(), choices(table, None)))
-        }
-        (Value::Nil, _) => Err((
-            "returns nothing".to_owned(),
-            "end the script with `return function(notification, rule) ... end`".to_owned(),
-        )),
-        (other, _) => {
-            Err((format!("returns a {}, not a function", other.type_name()), "return the handler function".to_owned()))
-        }
-    }
 }
 
 fn choices(table: &Table, wanted: Option<&str>) -> String {

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{patience::End, queue::Lane};
+use super::queue::Lane;
 use crate::{diagnostic::Diagnostic, rules::Rule};
 
 /// An answer that somebody waits for.
@@ -27,9 +27,9 @@ pub(super) enum Mail {
     /// A lane has something to start, has moved on, or is retired.
     Ready(Arc<Lane>),
     /// Start nothing more, and say what the script wants to keep.
-    Save { reply: Reply<Option<Json>>, end: End },
+    Save(Reply<Option<Json>>),
     /// Here is what the former one kept.
-    Restore { state: Json, reply: Reply<()>, end: End },
+    Restore { state: Json, reply: Reply<()> },
     /// Start again what may run.
     Resume,
     /// Finish what is there, until the deadline.

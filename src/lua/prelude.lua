@@ -5,13 +5,46 @@
 -- coroutines of a script up to the worker, whatever they are used for.
 local host = ...
 
-local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
-local running, isyieldable, close, yield = coroutine.running, coroutine.isyieldable, coroutine.close, coroutine.yield
-local error, pcall, xpcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget =
-  error, pcall, xpcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget
+-- `resume`, `close` and `xpcall` are the host's: they keep note of which coroutine runs, and let nothing run in one that
+-- was stopped.
+local resume, close, xpcall = host.resume, host.close, host.xpcall
+local create, status, running = coroutine.create, coroutine.status, coroutine.running
+local isyieldable, yield = coroutine.isyieldable, coroutine.yield
+local error, pcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget =
+  error, pcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget
 local load, string_format, concat, pack, unpack = load, string.format, table.concat, table.pack, table.unpack
 
+local next = next
+
 local PENDING = {}
+
+-- What the rules of a script share is nobody's to change: a table in front of the real one, which nobody can reach.
+
+local frozen = setmetatable({}, { __mode = "k" })
+
+local function freeze(name, real, pairs)
+  local function refuse(_, key)
+    error(string_format("`%s` cannot be changed: `%s` was to be set in it", name, tostring(key)), 2)
+  end
+  local function entries()
+    local key
+    return function()
+      local value
+      key, value = next(real, key)
+      return key, value
+    end
+  end
+  local front = setmetatable({}, {
+    __name = name,
+    __metatable = false,
+    __frozen = real,
+    __index = real,
+    __newindex = refuse,
+    __pairs = pairs or entries,
+  })
+  frozen[front] = refuse
+  return front
+end
 
 -- A refusal of the daemon, or arguments that were not sent: an error value with fields, not a text.
 local Refusal = {
@@ -73,8 +106,7 @@ local function command(name, index, streams)
 end
 
 -- Made on first use: a VM that uses five commands holds five functions.
-local olvid = setmetatable({}, {
-  __metatable = false,
+local commands = setmetatable({}, {
   __index = function(self, name)
     local index, streams = host.command(name)
     if not index then error(streams, 2) end
@@ -82,14 +114,15 @@ local olvid = setmetatable({}, {
     rawset(self, name, made)
     return made
   end,
-  __pairs = function(self)
-    local names, at = host.commands(), 0
-    return function()
-      at = at + 1
-      if names[at] then return names[at], self[names[at]] end
-    end
-  end,
 })
+
+local olvid = freeze("olvid", commands, function()
+  local names, at = host.commands(), 0
+  return function()
+    at = at + 1
+    if names[at] then return names[at], commands[names[at]] end
+  end
+end)
 
 -- Coroutines of scripts.
 
@@ -152,6 +185,8 @@ local coroutine = {
   status = function(co) return waiting[co] and "normal" or status(co) end,
   close = function(co)
     if waiting[co] then error("cannot close a coroutine that waits for an answer", 2) end
+    local state = status(co)
+    if state ~= "suspended" and state ~= "dead" then error("cannot close a " .. state .. " coroutine", 2) end
     return close(co)
   end,
 }
@@ -189,8 +224,9 @@ end
 
 local globals = _G
 globals.olvid = olvid
-globals.coroutine = coroutine
-globals.log = log
+for name, library in next, { coroutine = coroutine, log = log, string = string, table = table, math = math, utf8 = utf8, os = os } do
+  globals[name] = freeze(name, library)
+end
 local function raising(f)
   return function(value)
     local result, mistake = f(value)
@@ -199,8 +235,15 @@ local function raising(f)
   end
 end
 
-globals.json = { encode = raising(host.json_encode), decode = raising(host.json_decode), null = host.null, array = host.array }
+globals.json = freeze("json", { encode = raising(host.json_encode), decode = raising(host.json_decode), null = host.null, array = host.array })
 globals.require = require
+globals.xpcall = xpcall
+globals.rawset = function(table, key, value)
+  local refuse = frozen[table]
+  if refuse then return refuse(table, key) end
+  return rawset(table, key, value)
+end
+globals.setmetatable = host.setmetatable
 globals.print = function(...) host.log("info", display(...)) end
 globals.sleep = function(seconds)
   local ticket, mistake = host.sleep(seconds, isyieldable())
@@ -220,6 +263,8 @@ end
 
 return {
   drive = drive,
+  freeze = freeze,
+  lookup = function(asked) return asked[1][asked[2]] end,
   pending = PENDING,
   methods_environment = { read = host.read_file, save = host.save_file, place = host.place },
 }

@@ -20,10 +20,11 @@ use tokio::{
 };
 
 use super::{
-    Counters, crashed,
+    Counters,
+    alarm::{Alarm, Bell},
+    crashed,
     load::{self, located},
     mailbox::{Mail, Mailbox, Reply},
-    patience::Patience,
     queue::{Lane, RuleQueue},
     spec::{ScriptKey, ScriptSpec},
     state::SAVE_FAILED,
@@ -63,18 +64,22 @@ pub struct Script {
     keeps_state: bool,
     /// True when the thread has come to its end; closed before that when it panicked.
     ended: watch::Receiver<bool>,
+    alarm: Arc<Alarm>,
+    told: AtomicBool,
 }
 
 impl Prepared {
     /// Starts the script's thread and loads the script on it, within [`LOADING`].
     ///
-    /// `daemon` carries out its commands; `counters` are shared by all scripts. The record of a spec's `inputs` holds what
+    /// `daemon` carries out its commands; `counters` and the bell that rings when it needs another VM are shared by all
+    /// scripts. The record of a spec's `inputs` holds what
     /// was read where this fails, too.
     pub async fn load(
         spec: ScriptSpec,
         daemon: Option<Daemon>,
         reporter: Reporter,
         counters: Arc<Counters>,
+        bell: Option<Bell>,
     ) -> Result<Self, Vec<Diagnostic>> {
         let (name, place) = (Arc::clone(&spec.name), spec.place().cloned());
         let mailbox = Arc::<Mailbox>::default();
@@ -91,12 +96,13 @@ impl Prepared {
             given_up: AtomicBool::new(false),
             keeps_state: false,
             ended,
+            alarm: Alarm::new(bell),
+            told: AtomicBool::new(false),
         };
-        let patience = Patience::default();
-        let waited_for = patience.end();
+        let alarm = Arc::clone(&script.alarm);
         let body = move || {
             let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
-            let loaded = load::load(&spec, &reporter, admin, waited_for);
+            let loaded = load::load(&spec, &reporter, admin, alarm);
             drop(spec);
             run(loaded, ready, |script| Worker::new(script, daemon, mailbox, counters));
             end.send_replace(true);
@@ -120,9 +126,8 @@ impl Prepared {
     ///
     /// An error that it raises is told as one while loading is; so is taking longer than [`LOADING`].
     pub async fn restore(&self, state: Json) -> Result<(), Vec<Diagnostic>> {
-        let (patience, script) = (Patience::default(), &self.0);
-        let mail = |reply| Mail::Restore { state, reply, end: patience.end() };
-        script.ask(mail, LOADING, "script-failed", "restore its state").await
+        let mail = |reply| Mail::Restore { state, reply };
+        self.0.ask(mail, LOADING, "script-failed", "restore its state").await
     }
 
     /// From here on it works; it has no lanes yet.
@@ -193,9 +198,8 @@ impl Script {
         if !self.keeps_state {
             return Ok(None);
         }
-        let (patience, pause) = (Patience::default(), Pause(&self.mailbox));
-        let mail = |reply| Mail::Save { reply, end: patience.end() };
-        let saved = self.ask(mail, SAVING, SAVE_FAILED, "save its state").await?;
+        let pause = Pause(&self.mailbox);
+        let saved = self.ask(Mail::Save, SAVING, SAVE_FAILED, "save its state").await?;
         mem::forget(pause);
         Ok(saved)
     }
@@ -237,6 +241,26 @@ impl Script {
     /// Whether the thread ended unexpectedly.
     pub fn is_dead(&self) -> bool {
         !self.has_ended() && self.ended.has_changed().is_err()
+    }
+
+    /// Whether the thread does not come back from a run that was stopped.
+    pub fn is_lost(&self) -> bool {
+        self.alarm.is_lost()
+    }
+
+    /// Whether its variables leave no memory to work with.
+    pub fn is_spent(&self) -> bool {
+        self.alarm.is_spent()
+    }
+
+    /// Whether what befell it has not been told; true once.
+    pub fn is_news(&self) -> bool {
+        !self.told.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether it is of no use any more: only another VM helps.
+    pub fn needs_replacing(&self) -> bool {
+        self.is_dead() || self.is_lost() || self.is_spent()
     }
 
     /// Waits for the thread to die: to end unexpectedly, by a panic. It never does otherwise.

@@ -47,7 +47,7 @@ impl Seat {
             about.raw_set("subscription", rule.subscription.name.as_str())?;
             about.raw_set("file", rule.file.as_str())?;
             about.raw_set("caught_up", caught_up)?;
-            Ok(about)
+            script.freeze.call(("rule", about))
         };
         let both = || -> mlua::Result<[Table; 2]> { Ok([about(false)?, about(true)?]) };
         let call = script

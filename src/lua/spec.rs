@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
+    alarm::Alarm,
     crashed, load,
-    patience::Patience,
     script::{LOADING, unfinished},
 };
 use crate::{
     diagnostic::{Diagnostic, Place},
     report::Reporter,
-    rules::{Handler, Rule, RuleSet, inputs::Inputs},
+    rules::{Handler, Limits, Rule, RuleSet, inputs::Inputs},
 };
 
 /// Identity of a script over reloads.
@@ -134,10 +134,9 @@ impl ScriptSpec {
     pub fn check(&self, admin: bool) -> Vec<Diagnostic> {
         // Not on the caller's thread: a VM's C stack is bounded by its own thread.
         thread::scope(|scope| {
-            let patience = Patience::default();
-            let (waited_for, (told, loaded)) = (patience.end(), mpsc::sync_channel(1));
+            let (told, loaded) = mpsc::sync_channel(1);
             let load = scope.spawn(move || {
-                let result = load::load(self, &Reporter::default(), admin, waited_for);
+                let result = load::load(self, &Reporter::default(), admin, Alarm::new(None));
                 told.send(result.err().unwrap_or_default()).unwrap_or_default();
             });
             let told = match loaded.recv_timeout(LOADING) {
@@ -145,10 +144,15 @@ impl ScriptSpec {
                 Err(mpsc::RecvTimeoutError::Timeout) => vec![unfinished(&self.name, self.place())],
                 Err(mpsc::RecvTimeoutError::Disconnected) => vec![crashed(&self.name)],
             };
-            drop(patience);
             drop(load.join());
             told
         })
+    }
+
+    /// Bytes that its VM may hold: the most that any of its rules has.
+    pub(super) fn memory(&self) -> usize {
+        let most = self.rules.iter().map(|rule| rule.limits.memory).max();
+        most.unwrap_or_else(|| Limits::default().memory)
     }
 
     /// Where a rule names it.

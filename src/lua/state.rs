@@ -4,7 +4,11 @@
 use mlua::{Function, Value};
 use serde_json::Value as Json;
 
-use super::{failure, json, load::Loaded, patience::End};
+use super::{
+    failure, json,
+    load::Loaded,
+    script::{LOADING, SAVING},
+};
 use crate::diagnostic::Diagnostic;
 
 /// The code of what goes wrong while a script saves.
@@ -17,9 +21,9 @@ impl Loaded {
     }
 
     /// Calls `save` of the table that the script returned, where there is one.
-    pub(super) fn save(&self, end: End) -> Result<Option<Json>, Vec<Diagnostic>> {
+    pub(super) fn save(&self) -> Result<Option<Json>, Vec<Diagnostic>> {
         let Some(save) = self.own("save") else { return Ok(None) };
-        let value = self.run(&save, Value::Nil, end, SAVE_FAILED, "saves its state")?;
+        let value = self.run(&save, Value::Nil, SAVING, SAVE_FAILED, "saves its state")?;
         json::encode(&self.host.converter, &value).map(Some).map_err(|error| {
             let words = failure::innermost(&error);
             let cause = words.strip_prefix("json.encode: ").unwrap_or(&words);
@@ -29,7 +33,7 @@ impl Loaded {
     }
 
     /// Calls `restore` of the table that the script returned, where there is one.
-    pub(super) fn restore(&self, state: &Json, end: End) -> Result<(), Vec<Diagnostic>> {
+    pub(super) fn restore(&self, state: &Json) -> Result<(), Vec<Diagnostic>> {
         let Some(restore) = self.own("restore") else { return Ok(()) };
         let value = match state {
             Json::Null => Ok(Value::Nil),
@@ -39,13 +43,10 @@ impl Loaded {
             let message = format!("the state of `{}` cannot be handed over: {error}", self.host.script);
             vec![Diagnostic::error("script-failed", message)]
         })?;
-        self.run(&restore, value, end, "script-failed", "restores its state").map(drop)
+        self.run(&restore, value, LOADING, "script-failed", "restores its state").map(drop)
     }
 
     fn own(&self, name: &str) -> Option<Function> {
-        match &self.value {
-            Value::Table(table) => table.get::<Option<Function>>(name).ok().flatten(),
-            _ => None,
-        }
+        self.function(name)
     }
 }

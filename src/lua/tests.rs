@@ -11,6 +11,7 @@ use tokio::{runtime, time::Instant};
 mod bench;
 mod convert;
 mod inputs;
+mod interrupt;
 mod lanes;
 mod replace;
 mod state;
@@ -34,6 +35,11 @@ fn run(code: &str, bodies: &[&str], order: Order, timeout: Duration) -> Vec<Stri
 
 /// The same, given so long to finish.
 fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace: Duration) -> Vec<String> {
+    run_within(code, bodies, order, Limits { timeout, ..Limits::default() }, grace)
+}
+
+/// The same, within other limits.
+fn run_within(code: &str, bodies: &[&str], order: Order, limits: Limits, grace: Duration) -> Vec<String> {
     let source = Source::new("rules.yaml", "lua: |\n".to_owned() + code);
     let place = source.line(2);
     let subscription = Arc::clone(Catalog::embedded().subscription("message_received").unwrap());
@@ -47,7 +53,7 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
         handler: Handler::Inline { code: code.to_owned(), line: 2, place },
         enabled: true,
         description: None,
-        limits: Limits { timeout, ..Limits::default() },
+        limits,
         permissions: Arc::default(),
         ignore_self: false,
         concurrency: 16,
@@ -71,7 +77,7 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
     })]);
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        let script = Prepared::load(spec, None, reporter, Arc::default()).await.unwrap().start();
+        let script = Prepared::load(spec, None, reporter, Arc::default(), None).await.unwrap().start();
         let queue = RuleQueue::new();
         script.attach(&[(rule, queue.clone())]);
         for (at, body) in bodies.iter().enumerate() {

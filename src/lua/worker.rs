@@ -11,10 +11,11 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use mlua::{IntoLuaMulti, MultiValue, Table, Thread, Value};
+use mlua::{IntoLuaMulti, Table, Thread, Value};
 use tokio::{
     select,
     task::yield_now,
@@ -24,7 +25,8 @@ use tokio::{
 use super::{
     Counters,
     call::{Outcome, Pending, RunStreams},
-    load::Loaded,
+    interrupt::{Bounds, Breach, Stopped},
+    load::{Loaded, size},
     mailbox::{Mail, Mailbox},
     queue::{Lane, Next, Work},
     seat::{Claim, Seat},
@@ -37,6 +39,9 @@ use crate::{
 /// Runs of one lane that are started at a stretch: then others have their turn, and the clock is looked at.
 const TURN: usize = 64;
 
+/// What Lua raises where it gets no memory.
+const NO_MEMORY: &str = "not enough memory";
+
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
 
@@ -44,6 +49,7 @@ struct Run {
     claim: Claim,
     thread: Thread,
     deadline: Instant,
+    bounds: Bounds,
     /// The last command it waited for, to name what a timeout interrupted.
     waits_for: Option<Arc<str>>,
     streams: RunStreams,
@@ -72,10 +78,14 @@ pub(super) struct Worker {
     idle: Vec<Thread>,
     waiting: FuturesUnordered<Waiting>,
     next_run: u64,
+    /// Bytes of the VM: the most that any of its rules has.
+    memory: usize,
     /// Runs that were started since the clock was looked at.
     started: usize,
     paused: bool,
     stop_at: Option<Instant>,
+    /// The thread was given up while it did not come back: another one does the work.
+    is_lost: bool,
 }
 
 impl Worker {
@@ -91,9 +101,11 @@ impl Worker {
             idle: Vec::new(),
             waiting: FuturesUnordered::new(),
             next_run: 0,
+            memory: 0,
             started: 0,
             paused: false,
             stop_at: None,
+            is_lost: false,
         }
     }
 
@@ -129,6 +141,9 @@ impl Worker {
     }
 
     fn is_finished(&self) -> bool {
+        if self.is_lost {
+            return true;
+        }
         let has_waiting = |seat: &Rc<Seat>| seat.lane.has_waiting(&self.mailbox);
         self.stop_at.is_some() && self.runs.is_empty() && !self.seats.values().any(has_waiting)
     }
@@ -139,17 +154,17 @@ impl Worker {
                 let counters = Arc::clone(&self.counters);
                 let seat = Seat::new(&self.script, Arc::clone(&lane), generation, rule, counters);
                 self.seats.insert(Arc::as_ptr(&lane), seat);
+                self.memory = self.seats.values().map(|seat| seat.rule.limits.memory).max().unwrap_or_default();
                 self.start_ready(&lane);
             }
             Mail::Ready(lane) => self.start_ready(&lane),
-            Mail::Save { reply, end } => {
+            Mail::Save(reply) => {
                 self.paused = true;
                 // Who does not wait any more has put the end of the pause behind this mail.
-                reply.send(if end.is_here() { Ok(None) } else { self.script.save(end) }).unwrap_or_default();
+                let saved = if reply.is_closed() { Ok(None) } else { self.script.save() };
+                reply.send(saved).unwrap_or_default();
             }
-            Mail::Restore { state, reply, end } => {
-                reply.send(self.script.restore(&state, end)).unwrap_or_default();
-            }
+            Mail::Restore { state, reply } => reply.send(self.script.restore(&state)).unwrap_or_default(),
             Mail::Resume => self.resume_all(),
             Mail::Stop { deadline } => {
                 self.stop_at = Some(self.stop_at.map_or(deadline, |earlier| earlier.min(deadline)));
@@ -197,7 +212,9 @@ impl Worker {
                 return self.settle(claim, Some(Fault::new(FailureKind::Error, message)));
             }
         };
-        let deadline = Instant::now() + seat.rule.limits.timeout;
+        let limits = &seat.rule.limits;
+        let deadline = Instant::now() + limits.timeout;
+        let bounds = Bounds::new(limits.timeout, limits.cpu, self.memory);
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
@@ -206,7 +223,7 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                let run = Run { claim, thread, deadline, waits_for: None, streams: RunStreams::default() };
+                let run = Run { claim, thread, deadline, bounds, waits_for: None, streams: RunStreams::default() };
                 self.resume(id, run, (handler, table, about));
             }
             Err(error) => self.settle(claim, Some(Fault::new(FailureKind::Memory, error.to_string()))),
@@ -214,14 +231,15 @@ impl Worker {
     }
 
     /// Resumes a run until it waits or ends.
-    fn resume(&mut self, id: u64, run: Run, arguments: impl IntoLuaMulti) {
+    fn resume(&mut self, id: u64, mut run: Run, arguments: impl IntoLuaMulti) {
         let seat = &run.claim.seat;
         *self.script.host.current.borrow_mut() = Some((Arc::clone(&seat.name), Arc::clone(&seat.subscription)));
-        let yielded = run.thread.resume::<MultiValue>(arguments);
+        let ended = self.script.guard.resume(&self.script.lua, &run.thread, arguments, &mut run.bounds);
         *self.script.host.current.borrow_mut() = None;
-        let yielded = match yielded {
-            Ok(yielded) => yielded,
-            Err(error) => {
+        let yielded = match ended {
+            Err(stopped) => return self.stopped(run, stopped),
+            Ok(Ok(yielded)) => yielded,
+            Ok(Err(error)) => {
                 // Only what is beyond the prelude's own protection comes this way: memory, or the C stack.
                 let kind =
                     if matches!(error, mlua::Error::MemoryError(_)) { FailureKind::Memory } else { FailureKind::Error };
@@ -237,10 +255,49 @@ impl Worker {
             (Some(Value::Boolean(false)), Some(Value::Table(failure))) => {
                 self.end(run, Some(Fault::described(&failure)));
             }
+            // Memory that ran out where Lua cannot collect any, as in deep recursion: no handler of errors is called.
+            (Some(Value::Boolean(false)), Some(Value::String(text))) if text == NO_MEMORY => {
+                let message = over_memory(self.memory);
+                self.settle(run.claim, Some(Fault::new(FailureKind::Memory, message)));
+                self.recover();
+            }
             _ => {
                 let message = "the error could not be described".to_owned();
                 self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
             }
+        }
+    }
+
+    /// Ends a run that breached a bound. Its coroutine is never resumed.
+    fn stopped(&mut self, run: Run, stopped: Stopped) {
+        let limits = &run.claim.seat.rule.limits;
+        let (kind, message) = match stopped.breach {
+            Breach::Timeout => (FailureKind::Timeout, over_time(limits.timeout, "timeout", "")),
+            Breach::Cpu => (FailureKind::Cpu, over_time(limits.cpu, "cpu", " of CPU")),
+            Breach::Memory => (FailureKind::Memory, over_memory(self.memory)),
+            Breach::Output => {
+                let most = size(limits.output);
+                let message = format!("more than {most} written to the log; the rule's `output` sets the limit");
+                (FailureKind::Output, message)
+            }
+        };
+        let traceback = stopped.frames.iter().map(ToString::to_string).collect();
+        let place = stopped.frames.into_iter().next().map(|frame| frame.place);
+        self.settle(run.claim, Some(Fault { kind, message, place, traceback }));
+        drop(run.thread);
+        self.is_lost |= stopped.is_lost;
+        if stopped.breach == Breach::Memory {
+            self.recover();
+        }
+    }
+
+    /// Collects what a run left that took all memory. What the script's variables hold stays: where that leaves too little
+    /// to work with, another VM is asked for, and what waits is left to it.
+    fn recover(&mut self) {
+        self.script.lua.gc_collect().unwrap_or_default();
+        if self.script.lua.used_memory() > self.memory - self.memory / 4 {
+            self.paused = true;
+            self.script.guard.raise_spent();
         }
     }
 
@@ -274,7 +331,7 @@ impl Worker {
     fn time_out(&mut self, run: Run) {
         let limit = run.claim.seat.rule.limits.timeout;
         let waiting = run.waits_for.as_deref().map_or_else(String::new, |name| format!(", waiting for {name}"));
-        let message = format!("not done after {limit:?}{waiting}; the rule's `timeout` sets the limit");
+        let message = over_time(limit, "timeout", &waiting);
         self.settle(run.claim, Some(Fault::new(FailureKind::Timeout, message)));
     }
 
@@ -336,6 +393,14 @@ impl Fault {
         let traceback = failure.raw_get::<Vec<String>>("traceback").unwrap_or_default();
         Self { kind, message: text("message").unwrap_or_default(), place: text("place"), traceback }
     }
+}
+
+fn over_time(limit: Duration, key: &str, what: &str) -> String {
+    format!("not done after {limit:?}{what}; the rule's `{key}` sets the limit")
+}
+
+fn over_memory(limit: usize) -> String {
+    format!("the script uses more than {}; the rule's `memory` sets the limit", size(limit))
 }
 
 fn name_of(pending: &Pending) -> Arc<str> {

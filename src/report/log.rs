@@ -13,7 +13,7 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value as Json};
 
-use super::{Event, Failure, Level, Origin, ReloadResult, Sink};
+use super::{Event, Failure, Fate, Level, Origin, ReloadResult, Sink};
 use crate::diagnostic::{Diagnostic, Severity, counted, render};
 
 mod feed;
@@ -135,9 +135,9 @@ impl Record {
             Event::CaughtUp { feeds, notifications } => feed::caught_up(feeds, *notifications),
             Event::Reloaded(reload) => reload::applied(reload),
             Event::ReloadRejected(reload) => reload::rejected(reload),
-            Event::ScriptDied { script } => {
-                let message = "the script's thread ended unexpectedly; its rules stand still until it is loaded anew";
-                Self::new(Level::Error, "script_died", message.to_owned(), vec![("script", Json::from(&**script))])
+            Event::ScriptFailed { script, fate } => {
+                let (event, message) = fate_of(*fate);
+                Self::new(Level::Error, event, message.to_owned(), vec![("script", Json::from(&**script))])
             }
             Event::RunFailed(failure) => Self::of_failure(failure),
             Event::RunAbandoned(origin) => Self::new(
@@ -251,6 +251,27 @@ fn mistakes(diagnostics: &[Diagnostic], rejected: bool, out: &mut String) {
     let now = Timestamp::now();
     for mistake in diagnostics {
         Record::of_mistake(mistake, rejected).json(now, out);
+    }
+}
+
+fn fate_of(fate: Fate) -> (&'static str, &'static str) {
+    match fate {
+        Fate::Died => {
+            ("script_died", "the script's thread ended unexpectedly; its rules stand still until it is loaded anew")
+        }
+        Fate::Lost => (
+            "script_lost",
+            "the script does not come back from a run that was stopped; it is given up with its variables and loaded anew",
+        ),
+        Fate::Abandoned => (
+            "script_lost",
+            "the script does not come back from a run that was stopped, as others before; its rules stand still until the \
+             script is changed or the host is started again",
+        ),
+        Fate::Spent => (
+            "script_spent",
+            "the script's variables hold nearly all the memory that it may use; it is loaded anew, without them",
+        ),
     }
 }
 

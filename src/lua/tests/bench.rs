@@ -113,7 +113,7 @@ impl Bench {
             lines.lock().unwrap().push(line);
             changed.send_replace(());
         })]);
-        let script = Prepared::load(self.spec(rule), None, reporter, Arc::clone(&self.counters)).await;
+        let script = Prepared::load(self.spec(rule), None, reporter, Arc::clone(&self.counters), None).await;
         (script, vm)
     }
 

@@ -1,0 +1,116 @@
+//! Scripts that do not want to end, and what ends them; the next notification is handled all the same.
+
+use super::*;
+
+/// Runs a body for `attack`, then for `next`; returns what was told.
+fn attacked(body: &str, limits: Limits) -> Vec<String> {
+    let code = format!("local n = ...\nif n.message.body == 'next' then print('alive') return end\n{body}");
+    run_within(&code, &["attack", "next"], Order::Rule, limits, Duration::from_secs(60))
+}
+
+fn short() -> Limits {
+    Limits { cpu: Duration::from_millis(50), memory: 8 * 1024 * 1024, ..Limits::default() }
+}
+
+fn assert_ended(body: &str, kind: FailureKind) {
+    let told = attacked(body, short());
+    let name = format!("{kind:?} ");
+    assert!(told[0].starts_with(&name) && told[1] == "alive @rules.yaml:3", "{body}\n{told:#?}");
+}
+
+#[test]
+fn nothing_catches_the_end_of_a_run() {
+    for body in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "local function f() pcall(f) while true do end end while true do pcall(f) end",
+        "while true do xpcall(function() while true do end end, function() while true do end end) end",
+        "xpcall(error, function() while true do end end)",
+        "while true do coroutine.wrap(function() while true do end end)() end",
+        "while true do local co = coroutine.create(function() while true do end end) coroutine.resume(co) end",
+        "while true do pcall(coroutine.wrap(function() pcall(function() while true do end end) end)) end",
+        "local x <close> = setmetatable({}, { __close = function() while true do end end }) while true do end",
+        "local x <close> = setmetatable({}, { __close = function() while true do end end }) error('x')",
+        "while true do pcall(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) end) end",
+        "local t = setmetatable({}, { __index = function() while true do end end }) while true do pcall(function() return t.x end) end",
+        "local t = setmetatable({}, { __tostring = function() while true do end end }) while true do pcall(tostring, t) end",
+        "error(setmetatable({}, { __tostring = function() while true do end end }))",
+        "while true do pcall(table.sort, { 3, 2, 1 }, function() while true do end end) end",
+        "while true do pcall(string.gsub, 'aaa', 'a', function() while true do end end) end",
+        "table.sort({ 3, 2, 1 }, function() while true do pcall(function() while true do end end) end end)",
+        "local t = setmetatable({}, { __lt = function() while true do end end }) table.sort { t, t, t }",
+        "for _ in function() while true do end end do end",
+        "goto again ::again:: goto again",
+        "local function f() return f() end f()",
+        "local t = setmetatable({}, {}) getmetatable(t).__index = function(_, k) return t[k + 1] end while true do pcall(function() return t[1] end) end",
+        "local co co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) coroutine.yield() end) coroutine.resume(co) while true do pcall(coroutine.close, co) end",
+        "load('while true do end')()",
+    ] {
+        assert_ended(body, FailureKind::Cpu);
+    }
+}
+
+#[test]
+fn memory_that_is_full_ends_the_run() {
+    for body in [
+        "local t = {} while true do t[#t + 1] = {} end",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} while true do t[#t + 1] = ('x'):rep(100000) .. #t end",
+        "while true do pcall(function() local t = {} while true do t[#t + 1] = {} end end) end",
+        "local t = {} while true do pcall(function() t[#t + 1] = ('x'):rep(1000) .. #t end) end",
+        "local t = {} while true do t[#t + 1] = function() return t end end",
+        "local t = {} while true do t[#t + 1] = coroutine.create(print) end",
+        "return ('x'):rep(50 * 1024 * 1024)",
+        "local function f() return 1 + f() end f()",
+        "local function f() return 1 + f() end while true do pcall(f) end",
+    ] {
+        assert_ended(body, FailureKind::Memory);
+    }
+}
+
+#[test]
+fn garbage_is_not_memory() {
+    let body = "for i = 1, 100000 do local t = { ('x'):rep(1000) .. i } end print('done')";
+    let told = attacked(body, Limits { cpu: Duration::from_mins(1), ..short() });
+    assert_eq!(told, ["done @rules.yaml:4", "alive @rules.yaml:3"]);
+}
+
+#[test]
+fn wall_clock_counts_while_it_computes() {
+    let limits = Limits { timeout: Duration::from_millis(100), cpu: Duration::from_mins(1), ..Limits::default() };
+    let told = attacked("while true do end", limits);
+    assert_eq!(told, ["Timeout not done after 100ms; the rule's `timeout` sets the limit", "alive @rules.yaml:3"]);
+}
+
+#[test]
+fn what_was_stopped_in_one_run_can_be_neither_resumed_nor_closed_into_life() {
+    let code = "local n = ...
+if n.message.body == 'attack' then
+  kept = coroutine.create(function()
+    local x <close> = setmetatable({}, { __close = function() while true do end end })
+    table.sort({ 3, 2, 1 }, function() while true do end end)
+  end)
+  coroutine.resume(kept)
+end
+print(coroutine.status(kept), coroutine.close(kept))";
+    let told = run_within(code, &["attack", "next"], Order::Rule, short(), Duration::from_secs(60));
+    assert!(told[0].starts_with("Cpu "), "{told:?}");
+    assert_eq!(told[1], "dead\tfalse\tthe coroutine was stopped @rules.yaml:10");
+}
+
+#[test]
+fn finalizers_are_refused_and_shared_tables_are_frozen() {
+    for (body, expected) in [
+        ("setmetatable({}, { __gc = function() end })", "`__gc` is not available"),
+        ("string.format = nil", "`string` cannot be changed: `format` was to be set in it"),
+        ("rawset(string, 'format', nil)", "`string` cannot be changed: `format` was to be set in it"),
+        ("olvid.message_send = print", "`olvid` cannot be changed: `message_send` was to be set in it"),
+        ("local _, rule = ... rule.name = 'x'", "`rule` cannot be changed: `name` was to be set in it"),
+        ("setmetatable(json, nil)", "cannot change a protected metatable"),
+    ] {
+        let told = attacked(body, short());
+        assert_eq!(told, [format!("Error {expected}"), "alive @rules.yaml:3".to_owned()], "{body}");
+    }
+    let body = "local f, s = pairs(string) print(s, type(f()), #'x', ('x'):upper(), string.len 'abc')";
+    assert_eq!(attacked(body, short())[0], "nil\tstring\t1\tX\t3 @rules.yaml:4");
+}
