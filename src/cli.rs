@@ -11,6 +11,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod caps;
 pub mod catalog;
 mod chat;
 mod check;
@@ -101,6 +102,8 @@ struct Run {
     state_directory: Option<PathBuf>,
     #[command(flatten)]
     control: ControlSocket,
+    #[command(flatten)]
+    caps: caps::Flags,
 }
 
 #[derive(Args)]
@@ -110,6 +113,8 @@ struct Check {
     /// How mistakes are printed: for people on standard error, or one JSON array on standard output
     #[arg(long, default_value = "human")]
     format: Form,
+    #[command(flatten)]
+    caps: caps::Flags,
 }
 
 #[derive(Args)]
@@ -118,6 +123,8 @@ struct Dev {
     rules: Rules,
     #[command(flatten)]
     logging: Logging,
+    #[command(flatten)]
+    caps: caps::Flags,
 }
 
 #[derive(Args)]

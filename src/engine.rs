@@ -44,7 +44,7 @@ use crate::{
     diagnostic::Diagnostic,
     lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey},
     report::{Event, FeedName, Origin, Reload, ReloadResult, Reporter, Trigger},
-    rules::{Rule, RuleSet, inputs::Fingerprint},
+    rules::{Caps, Rule, RuleSet, inputs::Fingerprint},
 };
 
 /// Notifications handed over at once, when so many are ready.
@@ -69,6 +69,8 @@ pub struct Engine {
     held: BTreeMap<PathBuf, Fingerprint>,
     /// A running script read something that it had not read when it was loaded.
     grown: Arc<Notify>,
+    /// The most that any rule gets.
+    caps: Caps,
     /// Whether rules that do not say so themselves catch up with what came before the start.
     catch_up: bool,
     cursors: Option<Cursors>,
@@ -103,11 +105,19 @@ impl Engine {
             retired: Vec::new(),
             held: BTreeMap::new(),
             grown: Arc::default(),
+            caps: Caps::default(),
             catch_up: false,
             cursors: None,
             keeping: None,
             next_feed: 0,
         }
+    }
+
+    /// Gives no rule more than the caps, from the next load on.
+    #[must_use]
+    pub fn within(mut self, caps: Caps) -> Self {
+        self.caps = caps;
+        self
     }
 
     /// Lets all rules that can, and do not say otherwise, catch up at the start with what came before it; and keeps in a

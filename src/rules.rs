@@ -7,13 +7,17 @@ pub mod inputs;
 mod keys;
 mod limits;
 mod load;
+mod measure;
 mod node;
 mod parameters;
 pub mod pattern;
+mod permissions;
 mod resolve;
 mod scan;
 mod span;
 mod syntax;
+mod terms;
+mod top;
 mod yaml;
 
 use std::{path::PathBuf, sync::Arc};
@@ -21,7 +25,10 @@ use std::{path::PathBuf, sync::Arc};
 use bytes::Bytes;
 
 use inputs::{Fingerprint, Inputs};
-pub use limits::{Limits, Permissions};
+pub use keys::all as keys;
+pub use limits::{Caps, LIMITS, Limit, Limits, Permissions};
+pub use measure::Measure;
+pub use permissions::is_secret;
 
 use crate::{
     diagnostic::{Diagnostic, Place, Severity, is_refused},
@@ -123,16 +130,21 @@ impl RuleSet {
     ///
     /// The set holds what could be understood. It is to be refused as a whole where any diagnostic is an error.
     pub fn load(paths: &[PathBuf], catalog: &Catalog) -> (Self, Vec<Diagnostic>) {
+        Self::load_within(paths, catalog, &Caps::default())
+    }
+
+    /// Loads so that no rule gets more than the caps; what asks for more is told, and gets the cap.
+    pub fn load_within(paths: &[PathBuf], catalog: &Catalog, caps: &Caps) -> (Self, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let (mut set, mut named) = (Self::default(), Vec::new());
         for text in load::texts(paths, &set.inputs, &mut diagnostics) {
-            let found = resolve::file(&text.path, &text.source, catalog);
+            let found = resolve::file(&text.path, &text.source, catalog, caps);
             set.rules.extend(found.rules.into_iter().map(Arc::new));
             set.orphans.extend(found.orphans.into_iter().map(|handler| (text.source.name.clone(), handler)));
             named.extend(found.named);
-            for script in found.scripts {
-                let held = Fingerprint::at(&script, MAX_SCRIPT_BYTES);
-                set.inputs.add(script, held);
+            for path in found.looked_for {
+                let held = Fingerprint::at(&path, MAX_SCRIPT_BYTES);
+                set.inputs.add(path, held);
             }
             diagnostics.extend(found.told);
         }

@@ -13,20 +13,26 @@ use std::{
 
 use olvid_rules::{
     diagnostic::{Diagnostic, Severity, render},
-    rules::RuleSet,
+    rules::{Caps, RuleSet},
     schema::Catalog,
 };
 
 mod check {
     //! The tests that are not about wording, each beside its subject's files.
+    pub(crate) mod limits;
     pub(crate) mod meaning;
     pub(crate) mod places;
     pub(crate) mod robustness;
 }
 
-/// Loads as the program does from the crate's directory, which is where tests run.
+/// Loads as the program does from the crate's directory, which is where tests run. What is called `capped` is loaded as
+/// with flags that cap.
 pub(crate) fn load(path: &Path) -> (RuleSet, Vec<Diagnostic>) {
-    RuleSet::load(&[path.to_owned()], Catalog::embedded())
+    let caps = [("timeout", 10_000), ("cpu", 500), ("memory", 64 << 20), ("output", 1000)];
+    let caps = caps.into_iter().chain([("log_rate", 10), ("command_rate", 20)]).map(|(key, cap)| (key, Some(cap)));
+    let capped = path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("capped"));
+    let caps = if capped { Caps::new(caps) } else { Caps::default() };
+    RuleSet::load_within(&[path.to_owned()], Catalog::embedded(), &caps)
 }
 
 /// The files and directories that are cases.
@@ -72,7 +78,7 @@ fn the_golden_files_are_those_of_the_cases_and_cover_every_code() {
         let path = entry.unwrap().path();
         assert!(path.extension().is_none_or(|kind| kind != "stderr") || golden.contains(&path), "{}", path.display());
     }
-    assert!(golden.iter().filter(|path| path.exists()).count() >= 45);
+    assert!(golden.iter().filter(|path| path.exists()).count() >= 75);
     let codes: BTreeSet<_> = cases.iter().flat_map(|case| load(case).1).map(|diagnostic| diagnostic.code).collect();
     for code in codes_in_source() {
         // Files of other kinds than text, which cannot lie here, have tests of their own.

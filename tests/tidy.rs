@@ -55,7 +55,10 @@ const NAMES: &[(&str, &[&str])] = &[
     ("cli", &["name"]),
     ("diagnostic", &["message"]),
     // `order: discussion` is a value of the rule key; which field that is follows by reflection.
-    ("rules/keys", &["discussion"]),
+    ("rules/terms", &["discussion"]),
+    // A key of a rule file, and what may be written for one of its keys by mistake.
+    ("rules/top", &["permissions"]),
+    ("rules/permissions", &["files"]),
     ("lua/queue", &["discussion"]),
     // Words of Lua and of Rust's own: the function `type`, the key of a field that is no table, words of options.
     ("lua/sandbox", &["type"]),

@@ -7,19 +7,19 @@ use crate::{
     diagnostic::{Diagnostic, counted, is_refused, render},
     lua::ScriptSpec,
     report::log,
-    rules::RuleSet,
+    rules::{Caps, RuleSet},
     schema::Catalog,
 };
 
 /// Reads rules and loads their scripts aside.
-pub(super) fn everything(paths: &[PathBuf]) -> (RuleSet, Vec<Diagnostic>) {
-    let (rules, mut diagnostics) = RuleSet::load(paths, Catalog::embedded());
+pub(super) fn everything(paths: &[PathBuf], caps: &Caps) -> (RuleSet, Vec<Diagnostic>) {
+    let (rules, mut diagnostics) = RuleSet::load_within(paths, Catalog::embedded(), caps);
     diagnostics.extend(ScriptSpec::check_all(&rules));
     (rules, diagnostics)
 }
 
 pub(super) fn run(arguments: &Check) -> Done {
-    let (rules, diagnostics) = everything(&arguments.rules.paths);
+    let (rules, diagnostics) = everything(&arguments.rules.paths, &arguments.caps.caps());
     match arguments.format {
         Form::Json => output::answer(&(render::json(&diagnostics) + "\n")),
         Form::Human => {

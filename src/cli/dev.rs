@@ -46,7 +46,7 @@ const GLANCE: Duration = Duration::from_millis(5);
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(arguments: &Dev) -> Done {
-    let (rules, diagnostics) = check::everything(&arguments.rules.paths);
+    let (rules, diagnostics) = check::everything(&arguments.rules.paths, &arguments.caps.caps());
     if !diagnostics.is_empty() {
         let rejected = is_refused(&diagnostics);
         let reporter = Reporter::new(vec![log::to_stderr(arguments.logging.format(), Level::Info)]);
@@ -87,6 +87,7 @@ async fn chat(arguments: &Dev, rules: &RuleSet) -> Result<(), String> {
         let mistakes = mistakes.into_iter().map(|mistake| mistake.message);
         mistakes.collect::<Vec<_>>().join("; ")
     })?;
+    let engine = engine.within(arguments.caps.caps());
     // A stream that is refused has been told of; the others need not wait for it.
     drop(timeout(OPENING, simulator.subscribers(BOT, engine.feeds())).await);
     chat.news();

@@ -69,7 +69,8 @@ async fn serve(arguments: &Run, key_files: KeyFiles, daemon: &Daemon, reporter: 
     let hangups = signal(SignalKind::hangup()).map_err(failed)?;
     let paths = &arguments.rules.paths;
     let cursors = state_directory(arguments).map(|folder| Cursors::open(&folder, reporter));
-    let mut engine = Engine::new(daemon, reporter).catching_up(arguments.catch_up, cursors);
+    let mut engine = Engine::new(daemon, reporter).within(arguments.caps.caps());
+    engine = engine.catching_up(arguments.catch_up, cursors);
     let started = select! {
         // A script that never ends loading does not keep the host from ending.
         () = stops.next() => return Ok(()),

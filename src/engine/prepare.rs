@@ -58,12 +58,12 @@ impl Engine {
     /// Reads the rule files, and what is now in the files of running scripts.
     pub(super) async fn load(&self, paths: &[PathBuf]) -> Loaded {
         let begun = Instant::now();
-        let (paths, mut now) = (paths.to_vec(), self.held());
+        let (paths, caps, mut now) = (paths.to_vec(), self.caps.clone(), self.held());
         let read = spawn_blocking(move || {
             for (path, held) in &mut now {
                 *held = Fingerprint::at(path, MAX_SCRIPT_BYTES);
             }
-            let (rules, mut diagnostics) = RuleSet::load(&paths, Catalog::embedded());
+            let (rules, mut diagnostics) = RuleSet::load_within(&paths, Catalog::embedded(), &caps);
             if is_refused(&diagnostics) {
                 // The scripts' mistakes too: what is wrong is told at once.
                 diagnostics.extend(ScriptSpec::check_all(&rules));

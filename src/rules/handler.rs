@@ -58,7 +58,7 @@ fn script(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
         }
     };
     let full = context.folder.join(path);
-    context.scripts.push(full.clone());
+    context.looked_for.push(full.clone());
     if let Err(diagnostic) = is_file(&full, path, context.folder) {
         context.tell(diagnostic.at(place));
         return None;

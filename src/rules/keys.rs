@@ -1,11 +1,12 @@
 //! The keys of a rule that say how it runs. Whatever is no key of a rule is a parameter of its subscription.
-
-use std::time::Duration;
+//!
+//! One table of them all: what reads each, and what else it is called. The terms of a rule's runs, which a file may give
+//! for all its rules, are read by [`terms`](super::terms).
 
 use super::{
-    Limits, Order,
     node::{Entry, Value},
     resolve::Context,
+    terms::{self, Terms},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -18,37 +19,57 @@ pub(super) const HANDLER: &str = "handler";
 pub(super) const LUA: &str = "lua";
 const CATCH_UP: &str = "catch_up";
 
-/// Every key of a rule.
-pub(super) const KEYS: [&str; 10] =
-    [NAME, SUBSCRIPTION, HANDLER, LUA, "enabled", "description", "timeout", "concurrency", "order", CATCH_UP];
-
-/// What other programs call these keys.
-const SYNONYMS: [(&str, &str); 16] = [
-    ("on", SUBSCRIPTION),
-    ("event", SUBSCRIPTION),
-    ("trigger", SUBSCRIPTION),
-    ("when", SUBSCRIPTION),
-    ("notification", SUBSCRIPTION),
-    ("script", HANDLER),
-    ("run", HANDLER),
-    ("action", HANDLER),
-    ("do", HANDLER),
-    ("code", LUA),
-    ("comment", "description"),
-    ("max_runtime", "timeout"),
-    ("parallel", "concurrency"),
-    ("recover", CATCH_UP),
-    ("replay", CATCH_UP),
-    ("missed", CATCH_UP),
-];
-
 /// Names longer than this fill a log line.
 const MAX_NAME: usize = 100;
 
-/// A handler that is given longer is no handler but a program of its own.
-const MAX_TIMEOUT: Duration = Duration::from_hours(24);
+struct Key {
+    name: &'static str,
+    /// What other programs call it.
+    synonyms: &'static [&'static str],
+    reads: Reads,
+}
 
-const MAX_CONCURRENCY: usize = 10_000;
+/// Who reads a key.
+enum Reads {
+    /// Others: it says what the rule is about.
+    Apart,
+    /// The rule alone has it.
+    Own(fn(&mut Context<'_>, &Entry, &mut Keys)),
+    /// It may stand in `defaults` too.
+    Term(fn(&mut Context<'_>, &Entry, &mut Terms)),
+}
+
+static KEYS: [Key; 17] = [
+    Key { name: NAME, synonyms: &[], reads: Reads::Own(|context, entry, keys| keys.name = name(context, entry)) },
+    Key { name: SUBSCRIPTION, synonyms: &["on", "event", "trigger", "when", "notification"], reads: Reads::Apart },
+    Key { name: HANDLER, synonyms: &["script", "run", "action", "do"], reads: Reads::Apart },
+    Key { name: LUA, synonyms: &["code"], reads: Reads::Apart },
+    Key { name: "enabled", synonyms: &[], reads: Reads::Own(enabled) },
+    Key { name: "description", synonyms: &["comment"], reads: Reads::Own(description) },
+    Key { name: "timeout", synonyms: &["max_runtime", "max_timeout", "time_limit"], reads: Reads::Term(terms::limit) },
+    Key { name: "cpu", synonyms: &["cpu_time", "cpu_limit", "max_cpu"], reads: Reads::Term(terms::limit) },
+    Key { name: "memory", synonyms: &["mem", "ram", "memory_limit", "max_memory"], reads: Reads::Term(terms::limit) },
+    Key { name: "output", synonyms: &["output_limit", "max_output"], reads: Reads::Term(terms::limit) },
+    Key { name: "log_rate", synonyms: &["log_limit", "max_log_rate"], reads: Reads::Term(terms::limit) },
+    Key {
+        name: "command_rate",
+        synonyms: &["rate", "rate_limit", "max_command_rate"],
+        reads: Reads::Term(terms::limit),
+    },
+    Key { name: "loop_limit", synonyms: &["loops", "max_loops", "breaker"], reads: Reads::Term(terms::limit) },
+    Key {
+        name: "ignore_self",
+        synonyms: &["ignore_own", "skip_self", "ignore_bot", "ignore_me"],
+        reads: Reads::Term(terms::ignore_self),
+    },
+    Key { name: "concurrency", synonyms: &["parallel"], reads: Reads::Term(terms::concurrency) },
+    Key { name: "order", synonyms: &[], reads: Reads::Term(terms::order) },
+    Key {
+        name: CATCH_UP,
+        synonyms: &["recover", "replay", "missed"],
+        reads: Reads::Own(|context, entry, keys| keys.catch_up = truth(context, entry)),
+    },
+];
 
 /// The keys as meant, defaults filled in.
 pub(super) struct Keys {
@@ -56,52 +77,54 @@ pub(super) struct Keys {
     pub(super) name: Option<String>,
     pub(super) enabled: bool,
     pub(super) description: Option<String>,
-    pub(super) limits: Limits,
-    pub(super) ignore_self: bool,
-    pub(super) concurrency: usize,
-    pub(super) order: Order,
+    pub(super) terms: Terms,
     pub(super) catch_up: Option<bool>,
+}
+
+/// The names of all keys, in the order in which they are documented.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
+/// The names of those that may stand in `defaults`.
+pub(super) fn terms() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(|key| matches!(key.reads, Reads::Term(_))).map(|key| key.name)
 }
 
 /// Whether this is a key of a rule.
 pub(super) fn is_key(name: &str) -> bool {
-    KEYS.contains(&name)
+    find(name).is_some()
+}
+
+fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
 }
 
 /// The key of a rule that a mistaken key most likely means.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
-    let synonym = SYNONYMS.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, key)| *key);
-    synonym.or_else(|| names::nearest(name, KEYS).and_then(|near| KEYS.into_iter().find(|key| *key == near)))
+    let called = |key: &&Key| key.synonyms.iter().any(|synonym| synonym.eq_ignore_ascii_case(name));
+    KEYS.iter().find(called).map(|key| key.name).or_else(|| names::nearest(name, all()))
 }
 
 /// Reads the keys of a rule, `subscription` and its handler left to others.
 pub(super) fn read(context: &mut Context<'_>, entries: &[Entry]) -> Keys {
-    let mut keys = Keys {
-        name: None,
-        enabled: true,
-        description: None,
-        limits: Limits::default(),
-        ignore_self: false,
-        concurrency: 16,
-        order: Order::default(),
-        catch_up: None,
-    };
+    let terms = context.terms.clone();
+    let mut keys = Keys { name: None, enabled: true, description: None, terms, catch_up: None };
     for entry in entries {
-        match entry.key.as_str() {
-            NAME => keys.name = name(context, entry),
-            "enabled" => keys.enabled = truth(context, entry).unwrap_or(keys.enabled),
-            "description" => match entry.value.text() {
-                Some(text) => keys.description = Some(text.to_owned()),
-                None => context.wrong(entry, "a text", Some("put it in quotes")),
-            },
-            "timeout" => keys.limits.timeout = timeout(context, entry).unwrap_or(keys.limits.timeout),
-            "concurrency" => keys.concurrency = concurrency(context, entry).unwrap_or(keys.concurrency),
-            "order" => keys.order = order(context, entry).unwrap_or_default(),
-            CATCH_UP => keys.catch_up = truth(context, entry),
-            _ => {}
+        match find(&entry.key).map(|key| &key.reads) {
+            Some(Reads::Own(read)) => read(context, entry, &mut keys),
+            Some(Reads::Term(read)) => read(context, entry, &mut keys.terms),
+            Some(Reads::Apart) | None => {}
         }
     }
     keys
+}
+
+/// Reads a key that may stand in `defaults`; false where this is none.
+pub(super) fn read_term(context: &mut Context<'_>, entry: &Entry, terms: &mut Terms) -> bool {
+    let Some(Key { reads: Reads::Term(read), .. }) = find(&entry.key) else { return false };
+    read(context, entry, terms);
+    true
 }
 
 /// Tells a rule that asks for what its subscription cannot give.
@@ -116,12 +139,23 @@ pub(super) fn check_catch_up(context: &mut Context<'_>, entries: &[Entry], subsc
     context.tell(Diagnostic::error("no-catch-up", message).at(place).help(help));
 }
 
-fn truth(context: &mut Context<'_>, entry: &Entry) -> Option<bool> {
+pub(super) fn truth(context: &mut Context<'_>, entry: &Entry) -> Option<bool> {
     if let Value::Bool(truth) = entry.value.value {
         return Some(truth);
     }
     context.wrong(entry, "true or false", None);
     None
+}
+
+fn enabled(context: &mut Context<'_>, entry: &Entry, keys: &mut Keys) {
+    keys.enabled = truth(context, entry).unwrap_or(keys.enabled);
+}
+
+fn description(context: &mut Context<'_>, entry: &Entry, keys: &mut Keys) {
+    match entry.value.text() {
+        Some(text) => keys.description = Some(text.to_owned()),
+        None => context.wrong(entry, "a text", Some("put it in quotes")),
+    }
 }
 
 fn name(context: &mut Context<'_>, entry: &Entry) -> Option<String> {
@@ -146,77 +180,21 @@ fn name(context: &mut Context<'_>, entry: &Entry) -> Option<String> {
     None
 }
 
-fn timeout(context: &mut Context<'_>, entry: &Entry) -> Option<Duration> {
-    const FORMS: &str = "write `30s`, `500ms`, `2m` or `1h`; a number alone counts seconds";
-    let read = match &entry.value.value {
-        Value::Signed(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
-        Value::Unsigned(_) | Value::Huge => Some(Duration::MAX),
-        Value::Text(text) => duration(text),
-        _ => None,
-    };
-    let Some(read) = read else {
-        context.wrong(entry, "a time", Some(FORMS));
-        return None;
-    };
-    let message = if read.is_zero() {
-        "the timeout is zero: no handler could run"
-    } else if read > MAX_TIMEOUT {
-        "the timeout is longer than 24 hours"
-    } else {
-        return Some(read);
-    };
-    let place = context.document.place(&entry.value);
-    context.tell(Diagnostic::error("out-of-range", message).at(place).help(FORMS));
-    None
-}
+#[cfg(test)]
+mod tests {
+    use super::{super::LIMITS, *};
 
-fn duration(text: &str) -> Option<Duration> {
-    let unit = text.find(|found: char| !found.is_ascii_digit())?;
-    let milliseconds = match text[unit..].trim() {
-        "ms" => 1,
-        "s" => 1000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    let number: u64 = text[..unit].parse().ok()?;
-    Some(Duration::from_millis(number.saturating_mul(milliseconds)))
-}
-
-fn concurrency(context: &mut Context<'_>, entry: &Entry) -> Option<usize> {
-    let number = match entry.value.value {
-        Value::Signed(number) => usize::try_from(number).unwrap_or(0),
-        Value::Unsigned(_) | Value::Huge => usize::MAX,
-        _ => {
-            context.wrong(entry, "a whole number", None);
-            return None;
-        }
-    };
-    if (1..=MAX_CONCURRENCY).contains(&number) {
-        return Some(number);
+    #[test]
+    fn every_limit_is_a_key_that_may_have_a_default() {
+        let terms: Vec<_> = terms().collect();
+        assert!(LIMITS.iter().all(|limit| terms.contains(&limit.key)), "{terms:?}");
     }
-    let message = format!("`{}` is out of range", entry.key);
-    let place = context.document.place(&entry.value);
-    let help = format!("1 to {MAX_CONCURRENCY}; for one run after another there is `order: rule`");
-    context.tell(Diagnostic::error("out-of-range", message).at(place).help(help));
-    None
-}
 
-fn order(context: &mut Context<'_>, entry: &Entry) -> Option<Order> {
-    match entry.value.text() {
-        Some("discussion") => return Some(Order::Discussion),
-        Some("rule") => return Some(Order::Rule),
-        Some("none") => return Some(Order::None),
-        _ => {}
-    }
-    let near = entry.value.text().and_then(|text| names::nearest(text, ["discussion", "rule", "none"]));
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            "`discussion`: in order within one discussion; `rule`: strictly one after another; `none`: as they come"
-                .to_owned()
+    #[test]
+    fn no_synonym_is_a_key_or_stands_for_two() {
+        let synonyms: Vec<_> = KEYS.iter().flat_map(|key| key.synonyms).collect();
+        for (at, synonym) in synonyms.iter().enumerate() {
+            assert!(!is_key(synonym) && !synonyms[..at].contains(synonym), "{synonym}");
         }
-    };
-    context.wrong(entry, "discussion, rule or none", Some(&help));
-    None
+    }
 }

@@ -11,6 +11,7 @@ use super::{
     node::{Entry, Node, Parameter, Value},
     pattern,
     resolve::Context,
+    top,
 };
 use crate::{
     diagnostic::{Diagnostic, Place},
@@ -169,6 +170,9 @@ fn unknown_parameter(context: &Context<'_>, subscription: &Subscription, name: &
         let message = format!("`{shown}` is a parameter of {listed}, not of {own}");
         return Diagnostic::error("unknown-parameter", message).help(takes(input, own));
     }
+    if let Some(place) = top::elsewhere(name) {
+        return unknown(place);
+    }
     let fields = input.fields.iter().map(|field| field.name.as_str());
     let near = names::nearest(name, fields).or_else(|| keys::meant(name));
     match near {
@@ -190,7 +194,7 @@ pub(super) fn unknown_everywhere(context: &mut Context<'_>, entries: &[&Entry]) 
             continue;
         }
         let near = keys::meant(&entry.key).or_else(|| names::nearest(&entry.key, fields().map(String::as_str)));
-        let help = near.map(|near| format!("did you mean `{near}`?"));
+        let help = top::elsewhere(&entry.key).or_else(|| near.map(|near| format!("did you mean `{near}`?")));
         let message = format!("unknown key `{}` of a rule", entry.key.escape_debug());
         let diagnostic = Diagnostic { help, ..Diagnostic::error("unknown-key", message) };
         let place = context.document.key_place(entry);

@@ -1,7 +1,8 @@
 //! From the tree of a file to its rules: what is written becomes what is meant, and every mistake is told.
 //!
 //! Never stops at the first mistake. A rule with a mistake is left out of the result; its file is refused anyway. The
-//! parts of a rule are read by [`keys`], [`handler`] and [`parameters`]; names are compared over all files here.
+//! keys of a file are read by [`top`], the parts of a rule by [`keys`], [`handler`] and [`parameters`]; names are compared
+//! over all files here.
 
 use std::{
     collections::HashMap,
@@ -10,18 +11,17 @@ use std::{
 };
 
 use super::{
-    Handler, Rule, handler, keys,
+    Caps, Handler, Permissions, Rule, handler, keys,
     node::{Entry, Node, Value},
-    parameters, yaml,
-    yaml::Document,
+    parameters,
+    terms::Terms,
+    top,
+    yaml::{self, Document},
 };
 use crate::{
     diagnostic::{Diagnostic, Place, Severity, Source},
     schema::{Catalog, Subscription, names},
 };
-
-/// The only key of a file.
-const TOP: &str = "rules";
 
 /// What reading one file shares.
 pub(super) struct Context<'f> {
@@ -29,12 +29,18 @@ pub(super) struct Context<'f> {
     pub(super) catalog: &'f Catalog,
     /// Where handlers are looked for.
     pub(super) folder: &'f Path,
+    /// The most that a rule gets of anything.
+    pub(super) caps: &'f Caps,
+    /// What a rule gets where it says nothing.
+    pub(super) terms: Terms,
+    /// What the scripts of all its rules may touch.
+    pub(super) permissions: Arc<Permissions>,
     pub(super) told: Vec<Diagnostic>,
     errors: usize,
     named: Vec<(String, Place)>,
     orphans: Vec<Handler>,
-    /// The scripts that handlers name, found or not.
-    pub(super) scripts: Vec<PathBuf>,
+    /// The scripts that handlers name, found or not, and directories that are missing.
+    pub(super) looked_for: Vec<PathBuf>,
 }
 
 /// What one file holds.
@@ -44,8 +50,8 @@ pub(super) struct Resolved {
     pub(super) orphans: Vec<Handler>,
     /// The names of all its rules, mistaken ones included.
     pub(super) named: Vec<(String, Place)>,
-    /// The scripts that its handlers name, found or not.
-    pub(super) scripts: Vec<PathBuf>,
+    /// The scripts that its handlers name, found or not, and directories that are missing.
+    pub(super) looked_for: Vec<PathBuf>,
     pub(super) told: Vec<Diagnostic>,
 }
 
@@ -66,86 +72,45 @@ impl Context<'_> {
 }
 
 /// Reads the rules of one file.
-pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog) -> Resolved {
+pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog, caps: &Caps) -> Resolved {
     let mut told = Vec::new();
     let document = match yaml::parse(source, &mut told) {
         Ok(document) => document,
         Err(diagnostic) => {
             told.push(*diagnostic);
-            return Resolved { rules: Vec::new(), orphans: Vec::new(), named: Vec::new(), scripts: Vec::new(), told };
+            return Resolved {
+                rules: Vec::new(),
+                orphans: Vec::new(),
+                named: Vec::new(),
+                looked_for: Vec::new(),
+                told,
+            };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (named, orphans, scripts) = (Vec::new(), Vec::new(), Vec::new());
-    let mut context = Context { document: &document, catalog, folder, told, errors: 0, named, orphans, scripts };
-    let rules = top(&mut context);
-    let Context { mut told, named, orphans, scripts, .. } = context;
+    let mut context = Context {
+        document: &document,
+        catalog,
+        folder,
+        caps,
+        terms: Terms::within(caps),
+        permissions: Arc::default(),
+        told,
+        errors: 0,
+        named: Vec::new(),
+        orphans: Vec::new(),
+        looked_for: Vec::new(),
+    };
+    let rules = top::read(&mut context);
+    let Context { mut told, named, orphans, looked_for, .. } = context;
     told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
     // Each use of an anchor repeats the mistakes of what it names.
     told.dedup();
-    Resolved { rules, orphans, named, scripts, told }
+    Resolved { rules, orphans, named, looked_for, told }
 }
 
-fn top(context: &mut Context<'_>) -> Vec<Rule> {
-    let document = context.document;
-    let entries = match &document.root.value {
-        Value::Map(entries) => entries,
-        Value::Null => {
-            no_rules(context, None);
-            return Vec::new();
-        }
-        other => {
-            let message = format!("a rule file is a table with the key `{TOP}`, found {}", document.root.what());
-            let list = matches!(other, Value::List(_));
-            let help = if list {
-                "put `rules:` above the list, and indent the list"
-            } else {
-                "write `rules:` and a list below"
-            };
-            let diagnostic = Diagnostic::error("wrong-type", message).at(document.place(&document.root)).help(help);
-            context.tell(diagnostic);
-            return Vec::new();
-        }
-    };
-    for entry in entries.iter().filter(|entry| entry.key != TOP) {
-        let message = format!("unknown key `{}` of a rule file", entry.key.escape_debug());
-        let help = match names::nearest(&entry.key, [TOP]) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if keys::is_key(&entry.key) => {
-                format!("this belongs to a rule: write `{TOP}:` and the rule as `- ...` below")
-            }
-            None => format!("a rule file has the key `{TOP}` only"),
-        };
-        let diagnostic = Diagnostic::error("unknown-key", message).at(document.key_place(entry)).help(help);
-        context.tell(diagnostic);
-    }
-    let Some(entry) = entries.iter().find(|entry| entry.key == TOP) else {
-        if !entries.iter().any(|entry| names::nearest(&entry.key, [TOP]).is_some()) {
-            no_rules(context, entries.first());
-        }
-        return Vec::new();
-    };
-    match &entry.value.value {
-        Value::List(items) if !items.is_empty() => items.iter().filter_map(|item| rule(context, item)).collect(),
-        Value::List(_) | Value::Null => {
-            no_rules(context, Some(entry));
-            Vec::new()
-        }
-        _ => {
-            let help = "write each rule as an entry of a list: `- name: ...`";
-            context.wrong(entry, "a list of rules", Some(help));
-            Vec::new()
-        }
-    }
-}
-
-fn no_rules(context: &mut Context<'_>, entry: Option<&Entry>) {
-    let source = &context.document.source;
-    let place = entry.map_or_else(|| source.line(1), |entry| context.document.key_place(entry));
-    context.tell(Diagnostic::warning("no-rules", "this file has no rules").at(place));
-}
-
-fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
+/// Reads one rule.
+pub(super) fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let document = context.document;
     let Value::Map(entries) = &node.value else {
         let message = format!("a rule is a table, found {}", node.what());
@@ -201,11 +166,11 @@ fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
         handler,
         enabled: written.enabled,
         description: written.description,
-        limits: written.limits,
-        permissions: Arc::default(),
-        ignore_self: written.ignore_self,
-        concurrency: written.concurrency,
-        order: written.order,
+        limits: written.terms.limits,
+        permissions: Arc::clone(&context.permissions),
+        ignore_self: written.terms.ignore_self,
+        concurrency: written.terms.concurrency,
+        order: written.terms.order,
         catch_up: written.catch_up,
     })
 }
