@@ -67,6 +67,8 @@ pub(super) fn load(
     };
     let lua = sandbox::new_vm().map_err(broken)?;
     let host = Host::new(&lua, Arc::clone(&spec.name), files, reporter.clone(), admin).map_err(broken)?;
+    #[cfg(test)]
+    super::tests::stray(&lua, &spec.root).map_err(broken)?;
     let guard = Guard::new(alarm).map_err(|error| broken(mlua::Error::external(error)))?;
     let prelude = set_up(&lua, &host).map_err(broken)?;
     let mut loaded = Loaded {

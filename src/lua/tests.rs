@@ -1,6 +1,7 @@
 //! Stories of one script without a daemon: what handlers see, how they wait, what is told of their mistakes.
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -98,6 +99,16 @@ fn run_within(code: &str, bodies: &[&str], order: Order, limits: Limits, grace: 
             Err(mpsc::RecvTimeoutError::Timeout) => panic!("the VM was not freed"),
         }
     }
+}
+
+/// A function of C's that nothing ends but a file, `come back`: what no script has, and no bound of ours would stop.
+pub(super) fn stray(lua: &mlua::Lua, root: &Path) -> mlua::Result<()> {
+    let end = root.join("come back");
+    let spin = lua.create_function(move |_, ()| {
+        while !end.exists() {}
+        Ok(())
+    })?;
+    lua.globals().raw_set("spin", spin)
 }
 
 /// Hands notifications over in order, as fast as there are credits for them; false when the rule was retired meanwhile.

@@ -183,8 +183,12 @@ impl Worker {
 
     /// Starts what the lane's order and concurrency allow.
     fn start_ready(&mut self, lane: &Arc<Lane>) {
-        let Some(seat) = self.seats.get(&Arc::as_ptr(lane)).filter(|_| !self.paused).map(Rc::clone) else { return };
+        let Some(seat) = self.seats.get(&Arc::as_ptr(lane)).map(Rc::clone) else { return };
         for _ in 0..TURN {
+            // Asked each time, as a run may have been the last for this VM.
+            if self.paused || self.is_lost {
+                return;
+            }
             match lane.next(seat.generation) {
                 Next::Start(work) => self.start(&seat, &work),
                 Next::Nothing => return,

@@ -28,9 +28,9 @@ impl Timer {
         }
         let timer = Self(timer);
         let interval = libc::timespec { tv_sec: 0, tv_nsec: interval.subsec_nanos().into() };
-        let times = libc::itimerspec { it_interval: interval, it_value: interval };
+        let period = libc::itimerspec { it_interval: interval, it_value: interval };
         // SAFETY: the timer is ours, and the times are valid for the time of the call.
-        let set = unsafe { libc::timer_settime(timer.0, 0, &raw const times, ptr::null_mut()) };
+        let set = unsafe { libc::timer_settime(timer.0, 0, &raw const period, ptr::null_mut()) };
         if set == 0 { Ok(timer) } else { Err(io::Error::last_os_error()) }
     }
 }

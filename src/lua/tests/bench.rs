@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    super::{CREDITS, Counters, Prepared, RuleQueue, Script, ScriptSpec},
+    super::{Bell, CREDITS, Counters, Prepared, RuleQueue, Script, ScriptSpec},
     push_all,
 };
 use crate::{
@@ -90,11 +90,11 @@ impl Bench {
     }
 
     pub(super) async fn prepare(&self, rule: &str) -> (Prepared, Vm) {
-        let (loaded, vm) = self.load(rule).await;
+        let (loaded, vm) = self.load(rule, None).await;
         (loaded.unwrap(), vm)
     }
 
-    pub(super) async fn load(&self, rule: &str) -> (Result<Prepared, Vec<Diagnostic>>, Vm) {
+    pub(super) async fn load(&self, rule: &str, bell: Option<Bell>) -> (Result<Prepared, Vec<Diagnostic>>, Vm) {
         let token = Arc::new(Token(self.changed.clone()));
         let vm = Vm(Arc::downgrade(&token));
         let (lines, changed) = (Arc::clone(&self.lines), self.changed.clone());
@@ -113,14 +113,19 @@ impl Bench {
             lines.lock().unwrap().push(line);
             changed.send_replace(());
         })]);
-        let script = Prepared::load(self.spec(rule), None, reporter, Arc::clone(&self.counters), None).await;
+        let script = Prepared::load(self.spec(rule), None, reporter, Arc::clone(&self.counters), bell).await;
         (script, vm)
     }
 
     /// Loads the script of a rule and gives it that rule's lane.
     pub(super) async fn serve(&self, rule: &str, queue: &RuleQueue) -> (Script, Vm) {
-        let (script, vm) = self.prepare(rule).await;
-        let script = script.start();
+        self.serve_with(rule, queue, None).await
+    }
+
+    /// The same, with what it rings when it needs another VM.
+    pub(super) async fn serve_with(&self, rule: &str, queue: &RuleQueue, bell: Option<Bell>) -> (Script, Vm) {
+        let (loaded, vm) = self.load(rule, bell).await;
+        let script = loaded.unwrap().start();
         script.attach(&[(self.rule(rule), queue.clone())]);
         (script, vm)
     }

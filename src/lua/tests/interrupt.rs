@@ -1,19 +1,22 @@
 //! Scripts that do not want to end, and what ends them; the next notification is handled all the same.
 
-use super::*;
+use super::{
+    bench::{Bench, finish, push},
+    *,
+};
 
 /// Runs a body for `attack`, then for `next`; returns what was told.
 fn attacked(body: &str, limits: Limits) -> Vec<String> {
     let code = format!("local n = ...\nif n.message.body == 'next' then print('alive') return end\n{body}");
-    run_within(&code, &["attack", "next"], Order::Rule, limits, Duration::from_secs(60))
+    run_within(&code, &["attack", "next"], Order::Rule, limits, Duration::from_mins(1))
 }
 
 fn short() -> Limits {
     Limits { cpu: Duration::from_millis(50), memory: 8 * 1024 * 1024, ..Limits::default() }
 }
 
-fn assert_ended(body: &str, kind: FailureKind) {
-    let told = attacked(body, short());
+fn assert_ended(body: &str, kind: FailureKind, limits: Limits) {
+    let told = attacked(body, limits);
     let name = format!("{kind:?} ");
     assert!(told[0].starts_with(&name) && told[1] == "alive @rules.yaml:3", "{body}\n{told:#?}");
 }
@@ -46,7 +49,7 @@ fn nothing_catches_the_end_of_a_run() {
         "local co co = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() while true do end end }) coroutine.yield() end) coroutine.resume(co) while true do pcall(coroutine.close, co) end",
         "load('while true do end')()",
     ] {
-        assert_ended(body, FailureKind::Cpu);
+        assert_ended(body, FailureKind::Cpu, short());
     }
 }
 
@@ -64,7 +67,7 @@ fn memory_that_is_full_ends_the_run() {
         "local function f() return 1 + f() end f()",
         "local function f() return 1 + f() end while true do pcall(f) end",
     ] {
-        assert_ended(body, FailureKind::Memory);
+        assert_ended(body, FailureKind::Memory, Limits { cpu: Duration::from_mins(1), ..short() });
     }
 }
 
@@ -93,7 +96,7 @@ if n.message.body == 'attack' then
   coroutine.resume(kept)
 end
 print(coroutine.status(kept), coroutine.close(kept))";
-    let told = run_within(code, &["attack", "next"], Order::Rule, short(), Duration::from_secs(60));
+    let told = run_within(code, &["attack", "next"], Order::Rule, short(), Duration::from_mins(1));
     assert!(told[0].starts_with("Cpu "), "{told:?}");
     assert_eq!(told[1], "dead\tfalse\tthe coroutine was stopped @rules.yaml:10");
 }
@@ -113,4 +116,60 @@ fn finalizers_are_refused_and_shared_tables_are_frozen() {
     }
     let body = "local f, s = pairs(string) print(s, type(f()), #'x', ('x'):upper(), string.len 'abc')";
     assert_eq!(attacked(body, short())[0], "nil\tstring\t1\tX\t3 @rules.yaml:4");
+}
+
+#[tokio::test]
+async fn a_thread_that_does_not_come_back_is_given_up_and_another_goes_on_with_its_queue() {
+    let code = "return function(n) if n.message.body == 'attack' then spin() end print(n.message.body) end";
+    let rules =
+        "rules:\n  - { name: ping, subscription: message_received, handler: ping.lua, order: rule, cpu: 50ms }\n";
+    let bench = Bench::new(&[("rules.yaml", rules), ("ping.lua", code)]);
+    let queue = RuleQueue::new();
+    let (bell, ear) = Bell::new().unwrap();
+    let ear = tokio::net::UnixStream::from_std(ear).unwrap();
+    let (stuck, vm) = bench.serve_with("ping", &queue, Some(bell.clone())).await;
+    push(&queue, 1, "attack").await;
+    push(&queue, 1, "next").await;
+    ear.readable().await.unwrap();
+    assert!(stuck.is_lost() && stuck.needs_replacing() && stuck.is_news() && !stuck.is_news());
+    assert_eq!((bell.lost(), bench.lines()), (1, vec![]));
+    // What the engine does: the queue goes to another thread, and nobody waits for this one.
+    let (script, _) = bench.serve("ping", &queue).await;
+    stuck.stop(Instant::now());
+    assert!(!stuck.ended(Instant::now()).await);
+    assert_eq!(bench.said(1).await, ["next"]);
+    bench.write("come back", "");
+    bench.freed(&vm).await;
+    drop(stuck);
+    assert_eq!(bell.lost(), 0);
+    finish(script).await;
+    let told = bench.lines();
+    assert!(told[1].contains("not done after 50ms of CPU"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_vm_whose_variables_take_all_memory_asks_for_another() {
+    let code = "local kept = {}
+return function(n)
+  if n.message.body == 'attack' then while true do kept[#kept + 1] = ('x'):rep(1000) .. #kept end end
+  print(n.message.body, #kept)
+end";
+    let rules =
+        "rules:\n  - { name: ping, subscription: message_received, handler: ping.lua, order: rule, memory: 4MiB }\n";
+    let bench = Bench::new(&[("rules.yaml", rules), ("ping.lua", code)]);
+    let queue = RuleQueue::new();
+    let (bell, ear) = Bell::new().unwrap();
+    let ear = tokio::net::UnixStream::from_std(ear).unwrap();
+    let (full, _) = bench.serve_with("ping", &queue, Some(bell)).await;
+    push(&queue, 1, "attack").await;
+    push(&queue, 1, "next").await;
+    ear.readable().await.unwrap();
+    assert!(full.is_spent() && !full.is_lost());
+    let (script, _) = bench.serve("ping", &queue).await;
+    finish(full).await;
+    let told = bench.said(2).await;
+    let expected = "ping.lua:3: the script uses more than 4 MiB; the rule's `memory` sets the limit";
+    assert!(told[0].ends_with(expected), "{told:?}");
+    assert_eq!(told[1], "next\t0");
+    finish(script).await;
 }

@@ -311,7 +311,7 @@ async fn a_script_that_does_not_finish_loading_is_given_up_and_its_thread_ends()
     // The clock stands still until nothing else is to be done: then the limit is over at once.
     let code = "while true do pcall(function() while true do end end) end";
     let bench = Bench::new(&[("rules.yaml", PING), ("ping.lua", code)]);
-    let (Err(mistakes), vm) = bench.load("ping").await else { panic!("it cannot have been loaded") };
+    let (Err(mistakes), vm) = bench.load("ping", None).await else { panic!("it cannot have been loaded") };
     assert_eq!(mistakes[0].code, "script-failed");
     assert!(mistakes[0].message.contains("does not finish loading"), "{}", mistakes[0].message);
     assert!(mistakes[0].place.is_some());
