@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "running/contained.rs"]
+mod contained;
 #[path = "support/process.rs"]
 mod process;
 #[path = "reload_files/site.rs"]
