@@ -28,7 +28,7 @@ use std::{
     io, mem, ptr,
     sync::{
         Arc,
-        atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -73,8 +73,8 @@ pub(super) enum Breach {
 pub(super) struct Bounds {
     /// When it must have ended, in nanoseconds of the monotonic clock.
     deadline: u64,
-    /// CPU, in ticks: what is left over all its resumptions.
-    ticks: u32,
+    /// Nanoseconds of CPU that are left, over all its resumptions.
+    cpu: u64,
     /// Bytes of the VM.
     memory: usize,
 }
@@ -82,10 +82,10 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Bounds from now on: wall clock, CPU, and bytes of the VM.
     pub(super) fn new(time: Duration, cpu: Duration, memory: usize) -> Self {
-        let ticks = cpu.as_nanos().div_ceil(TICK.as_nanos());
-        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
-        Self { deadline: timer::now().saturating_add(time), ticks, memory }
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        // A tick more, as the first one that a run sees is charged to it as a whole.
+        let cpu = nanoseconds(cpu.saturating_add(TICK));
+        Self { deadline: timer::now().saturating_add(nanoseconds(time)), cpu, memory }
     }
 }
 
@@ -106,7 +106,11 @@ struct Present {
     breach: AtomicU8,
     /// Nanoseconds of the monotonic clock.
     deadline: AtomicU64,
-    ticks: AtomicU32,
+    /// Nanoseconds that are left.
+    cpu: AtomicU64,
+    /// The thread's CPU at the last tick, and whether the run was resumed since then.
+    seen: AtomicU64,
+    is_fresh: AtomicBool,
     /// Ticks since the breach.
     overdue: AtomicU32,
     /// Whom to tell that the thread does not come back.
@@ -119,7 +123,9 @@ thread_local! {
             coroutine: AtomicPtr::new(ptr::null_mut()),
             breach: AtomicU8::new(0),
             deadline: AtomicU64::new(0),
-            ticks: AtomicU32::new(0),
+            cpu: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+            is_fresh: AtomicBool::new(true),
             overdue: AtomicU32::new(0),
             alarm: AtomicPtr::new(ptr::null_mut()),
         }
@@ -184,7 +190,7 @@ impl Guard {
             let yielded = thread.resume::<MultiValue>(arguments);
             present.coroutine.store(ptr::null_mut(), Ordering::SeqCst);
             drop(limited);
-            bounds.ticks = present.ticks.load(Ordering::Relaxed);
+            bounds.cpu = present.cpu.load(Ordering::Relaxed);
             yielded
         });
         let Some(breach) = PRESENT.with(Present::end) else { return Ok(yielded) };
@@ -200,7 +206,8 @@ impl Present {
 
     fn begin(&self, bounds: &Bounds, alarm: &Arc<Alarm>) {
         self.deadline.store(bounds.deadline, Ordering::Relaxed);
-        self.ticks.store(bounds.ticks, Ordering::Relaxed);
+        self.cpu.store(bounds.cpu, Ordering::Relaxed);
+        self.is_fresh.store(true, Ordering::Relaxed);
         self.alarm.store(Arc::as_ptr(alarm).cast_mut(), Ordering::Relaxed);
     }
 
@@ -229,8 +236,8 @@ impl Present {
             return;
         }
         if self.breach() == 0 {
-            let left = self.ticks.load(Ordering::Relaxed).saturating_sub(1);
-            self.ticks.store(left, Ordering::Relaxed);
+            let left = self.cpu.load(Ordering::Relaxed).saturating_sub(self.used());
+            self.cpu.store(left, Ordering::Relaxed);
             if left == 0 {
                 self.set_breach(Breach::Cpu);
             } else if timer::now() >= self.deadline.load(Ordering::Relaxed) {
@@ -248,6 +255,14 @@ impl Present {
                 unsafe { (*alarm).raise_lost() };
             }
         }
+    }
+
+    /// Nanoseconds of CPU to charge to the run at this tick: all since the last tick where that was its own. Otherwise one
+    /// tick, which is right on the average over runs that are resumed for less, and reads no clock at each resumption.
+    fn used(&self) -> u64 {
+        let now = timer::cpu();
+        let before = self.seen.swap(now, Ordering::Relaxed);
+        if self.is_fresh.swap(false, Ordering::Relaxed) { u64::from(TICK.subsec_nanos()) } else { now - before }
     }
 }
 
@@ -301,6 +316,9 @@ fn stopped() -> *mut c_void {
 unsafe fn note_frames(lua: *mut lua_State) {
     FRAMES.with(|frames| {
         let Ok(mut frames) = frames.try_borrow_mut() else { return };
+        if !frames.is_empty() {
+            return;
+        }
         let mut level = 0;
         // SAFETY: plain C data, which zeros are a value of; filled in before it is read.
         let mut found: lua_Debug = unsafe { mem::zeroed() };
