@@ -150,6 +150,7 @@ function go_on(co, ...)
 end
 
 local function step(co, ...)
+  if type(co) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
   if waiting[co] then return false, "cannot resume a coroutine that waits for an answer" end
   return pass(co, resume(co, ...))
 end

@@ -54,13 +54,15 @@ unsafe extern "C-unwind" fn resume(lua: *mut lua_State) -> c_int {
         let status = ffi::lua_resume(coroutine, lua, arguments, &raw mut results);
         enter(lua);
         if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
-            ffi::lua_pushboolean(lua, 0);
             // What stopped it stays where it is, for `close` to see.
             if ffi::lua_touserdata(coroutine, -1) == stopped() {
                 ffi::lua_pushnil(lua);
             } else {
                 ffi::lua_xmove(coroutine, lua, 1);
             }
+            // Below the error: both may be one stack, where a coroutine resumes itself.
+            ffi::lua_pushboolean(lua, 0);
+            ffi::lua_insert(lua, -2);
             return 2;
         }
         if ffi::lua_checkstack(lua, results + 1) == 0 {

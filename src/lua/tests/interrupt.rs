@@ -118,6 +118,52 @@ fn finalizers_are_refused_and_shared_tables_are_frozen() {
     assert_eq!(attacked(body, short())[0], "nil\tstring\t1\tX\t3 @rules.yaml:4");
 }
 
+#[test]
+fn coroutines_and_errors_are_lua_s_own_otherwise() {
+    let code = r"
+local co = coroutine.create(function(a, b)
+  local c = coroutine.yield(a + b)
+  local d, e = coroutine.yield(c * 2)
+  return d + e
+end)
+print(coroutine.resume(co, 1, 2))
+print(coroutine.resume(co, 10))
+print(coroutine.resume(co, 3, 4))
+print(coroutine.resume(co))
+print(coroutine.status(co), coroutine.resume(coroutine.running()))
+print(pcall(coroutine.resume, 7))
+print(coroutine.close(coroutine.create(print)), pcall(coroutine.close, coroutine.running()))
+local failing = coroutine.create(function() local x <close> = setmetatable({}, { __close = function() error('y', 0) end }) error('x', 0) end)
+print(coroutine.resume(failing))
+print(coroutine.close(failing))
+print(xpcall(function(...) return ... end, print, 1, nil, 3))
+print(xpcall(error, function(e) return 'handled ' .. e end, 'x'))
+print(xpcall(function() sleep(0.001) error('late', 0) end, function(e) return e end))
+print(pcall(xpcall, print))
+print(select('#', coroutine.resume(coroutine.create(function() return table.unpack({}, 1, 200) end))))";
+    let told = said(code, &["x"]);
+    let lines: Vec<_> = told.iter().map(|line| line.rsplit_once(" @").unwrap().0).collect();
+    assert_eq!(
+        lines,
+        [
+            "true\t3",
+            "true\t20",
+            "true\t7",
+            "false\tcannot resume dead coroutine",
+            "dead\tfalse\tcannot resume non-suspended coroutine",
+            "false\tbad argument #1 to 'resume' (coroutine expected)",
+            "true\tfalse\tcannot close a running coroutine",
+            "false\tx",
+            "false\ty",
+            "true\t1\tnil\t3",
+            "false\thandled x",
+            "false\tlate",
+            "false\tbad argument #2 to 'xpcall' (function expected, got no value)",
+            "201",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_thread_that_does_not_come_back_is_given_up_and_another_goes_on_with_its_queue() {
     let code = "return function(n) if n.message.body == 'attack' then spin() end print(n.message.body) end";
