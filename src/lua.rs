@@ -19,6 +19,7 @@ mod interrupt;
 mod json;
 mod load;
 mod mailbox;
+mod permits;
 mod queue;
 mod sandbox;
 mod script;

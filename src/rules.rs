@@ -46,9 +46,9 @@ const MAX_DIAGNOSTICS: usize = 100;
 pub struct RuleSet {
     /// Enabled and disabled ones.
     pub rules: Vec<Arc<Rule>>,
-    /// Handlers of rules that are refused for other mistakes, with their files: their scripts are checked all the same,
-    /// so that every mistake is told at once.
-    pub orphans: Vec<(String, Handler)>,
+    /// Handlers of rules that are refused for other mistakes: their scripts are checked all the same, so that every mistake
+    /// is told at once.
+    pub orphans: Vec<Orphan>,
     /// Everything that was read or looked for: rule files, their directories, and the scripts that handlers name. What a
     /// script itself reads is its own to record.
     pub inputs: Inputs,
@@ -88,6 +88,17 @@ pub struct Rule {
     /// Whether what was missed is listed and handled: also what was missed before the start (true), never (false), or
     /// what is missed while the host runs (none). True only where the subscription has a recovery.
     pub catch_up: Option<bool>,
+}
+
+/// A handler whose rule is refused.
+#[derive(Debug, Clone)]
+pub struct Orphan {
+    /// The rule file as the user named it.
+    pub file: String,
+    /// What would handle the rule's notifications.
+    pub handler: Handler,
+    /// What its script may touch.
+    pub permissions: Arc<Permissions>,
 }
 
 /// What handles a rule's notifications.
@@ -140,7 +151,7 @@ impl RuleSet {
         for text in load::texts(paths, &set.inputs, &mut diagnostics) {
             let found = resolve::file(&text.path, &text.source, catalog, caps);
             set.rules.extend(found.rules.into_iter().map(Arc::new));
-            set.orphans.extend(found.orphans.into_iter().map(|handler| (text.source.name.clone(), handler)));
+            set.orphans.extend(found.orphans);
             named.extend(found.named);
             for path in found.looked_for {
                 let held = Fingerprint::at(&path, MAX_SCRIPT_BYTES);

@@ -38,7 +38,7 @@ async fn a_message_is_replied_to_with_text_quote_files_and_lifetime() {
         local with, attachments = message:reply { files = { { filename = "a.txt", content = "A" }, { path = "b.txt" }, "b.txt.d/c" } }
         print(with.attachments_count, #attachments, attachments[2].file_name, attachments[3].file_name)
         message:reply { body = "no files", files = {} }"#;
-    let host = handler(code).file("b.txt", "B").file("b.txt.d/c", "C").start().await;
+    let host = handler(code).file("b.txt", "B").file("b.txt.d/c", "C").permitting("{ read: [.] }").start().await;
     let mut alice = host.observe("alice");
     let asked_for = host.say("alice", "hi");
     assert_eq!(host.done().await, ["pong\ttrue\tnil", "3\t3\tb.txt\tc"]);
@@ -240,7 +240,7 @@ async fn a_group_is_written_to_extended_and_left() {
         other.own_permissions.admin, other.own_permissions.send_message = false, false
         print(pcall(other.send, other, "x"))
         print(pcall(other.add_members, other, { alice }))"#;
-    let host = handler(code).file("p.jpg", "from disk").start().await;
+    let host = handler(code).file("p.jpg", "from disk").permitting("{ read: [.] }").start().await;
     let mut alice = host.observe("alice");
     host.say("alice", "hi");
     // The one admin may leave only where another is: the simulated world is asked to let it pass.
@@ -270,7 +270,7 @@ async fn an_attachment_is_saved_under_a_harmless_name() {
         print(pcall(first.delete, first, true))
         first:delete()
         print(#message:attachments())"#;
-    let host = handler(code).start().await;
+    let host = handler(code).permitting("{ write: [.] }").start().await;
     let discussion = host.discussion("alice", "bot");
     let files: Vec<_> = hostile.iter().map(|name| (*name, Bytes::from(format!("content of {name}")))).collect();
     let metadata = json!({ "discussion_id": discussion, "body": "hi" });
@@ -311,7 +311,7 @@ async fn an_identity_is_changed() {
         print(olvid.identity_get({}).has_a_photo)
         print(identity:set_api_key("key").permission.call)
         print(identity:set_configuration_link("https://configuration.olvid.io/#x").permission.call)"#;
-    let host = handler(code).file("p.jpg", "from disk").start().await;
+    let host = handler(code).file("p.jpg", "from disk").permitting("{ read: [.] }").start().await;
     let mut alice = host.observe("alice");
     host.say("alice", "hi");
     assert_eq!(host.done().await, ["Robot (Works)", "photo", "from disk\ttrue", "false", "true", "true"]);

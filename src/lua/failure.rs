@@ -11,6 +11,9 @@ use super::{host::Host, json};
 /// Names that chunks of the host begin with; scripts have paths.
 pub(super) const OURS: &str = "=[";
 
+/// How the prelude calls its error values.
+const REFUSAL: &str = "olvid.error";
+
 /// Frames that are looked at.
 const DEEPEST: usize = 200;
 
@@ -78,6 +81,7 @@ pub(super) fn describe(lua: &Lua, host: &Host, error: &Value) -> mlua::Result<Ta
     table.raw_set("place", place.unwrap_or_else(|| host.script.to_string()))?;
     let lines = all.take(SHOWN).map(|frame| frame.to_string());
     table.raw_set("traceback", lua.create_sequence_from(lines)?)?;
+    table.raw_set("denied", matches!(error, Value::Table(table) if is_denial(table)))?;
     table.raw_set("memory", matches!(error, Value::Error(inner) if matches!(**inner, mlua::Error::MemoryError(_))))?;
     Ok(table)
 }
@@ -94,6 +98,12 @@ fn text(host: &Host, error: &Value) -> String {
         Value::Nil => "the script raised nil".to_owned(),
         other => other.to_string().unwrap_or_else(|_| "an error value that cannot be shown".to_owned()),
     }
+}
+
+/// Whether an error value of the host's says that a permission is missing.
+fn is_denial(error: &Table) -> bool {
+    let ours = |metatable: Table| metatable.raw_get::<String>("__name").is_ok_and(|name| name == REFUSAL);
+    error.raw_get::<bool>("denied").unwrap_or_default() && error.metatable().is_some_and(ours)
 }
 
 fn has_tostring(table: &Table) -> bool {

@@ -1,18 +1,24 @@
-//! The files a script may touch: its modules, and what it reads and saves below its own directory.
+//! The files a script touches: its modules, which are below its own directory, and what it is permitted to read and save.
 //!
-//! The directory is the root of every path. A path that leaves it, by name or through a link, is refused; a received file
-//! name is reduced to one harmless component, and nothing that exists is overwritten. Links are followed at each use: what
-//! a mounted directory's lead to changes while a script runs. Modules that are looked for are recorded.
+//! The directory is where every path starts. A module whose path leaves it through a link is refused; any other path must
+//! lead, links followed, into a directory that is permitted. A received file name is reduced to one harmless component,
+//! and nothing that exists is overwritten. Links are followed at each use: what a mounted directory's lead to changes while
+//! a script runs. Modules that are looked for are recorded.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    path::{Component, Path, PathBuf},
+    fs::{self, Metadata, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
 };
 
+use libc::{O_NOFOLLOW, O_NONBLOCK};
 use mlua::{Function, Lua, chunk::ChunkMode};
 
-use super::load;
+use super::{
+    load,
+    permits::{self, Act, Permit, Refused},
+};
 use crate::rules::{
     MAX_SCRIPT_BYTES,
     inputs::{Fingerprint, Inputs},
@@ -20,6 +26,9 @@ use crate::rules::{
 
 /// The longest file name that every common file system takes, in bytes.
 const LONGEST_NAME: usize = 255;
+
+/// The largest file that becomes an attachment, in bytes.
+const MOST_READ: u64 = 512 * 1024 * 1024;
 
 /// How many names are tried for a file whose own is taken.
 const MOST_NAMES: usize = 10_000;
@@ -72,52 +81,84 @@ impl Files {
         chunk.into_function().map_err(|error| load::syntax_message(&error))
     }
 
-    /// Reads a file below the script's directory.
-    pub(super) fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        let inside = self.inside(path)?;
-        let metadata = fs::metadata(&inside).map_err(|error| self.failed("read", path, &error))?;
-        if !metadata.is_file() {
-            return Err(format!("`{path}` is not a file"));
+    /// Reads a file where that is permitted.
+    pub(super) fn read(&self, permits: &[Permit], path: &str) -> Result<Vec<u8>, Refused> {
+        let real = self.permitted(permits, Act::Read, path)?;
+        let failed = |error: io::Error| self.failed("read", path, &error);
+        // A pipe is opened too, instead of waited for, and then refused.
+        let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&real).map_err(failed)?;
+        let opened = file.metadata().map_err(failed)?;
+        if !opened.is_file() {
+            return Err(format!("`{}` is not a file", path.escape_debug()).into());
         }
-        fs::read(&inside).map_err(|error| self.failed("read", path, &error))
+        self.is_still_there(&real, &opened, path)?;
+        let mut content = Vec::new();
+        file.take(MOST_READ + 1).read_to_end(&mut content).map_err(failed)?;
+        if content.len() as u64 > MOST_READ {
+            return Err(format!("`{}` is larger than {MOST_READ} bytes", path.escape_debug()).into());
+        }
+        Ok(content)
     }
 
-    /// Saves content under a name that some stranger chose, in a directory below the script's; returns the path.
-    pub(super) fn save(&self, folder: &str, name: &str, content: &[u8]) -> Result<String, String> {
-        let root = self.real_root()?;
-        let wanted = root.join(relative(folder)?);
-        // What exists of the way is checked before anything is made: a link out of the directory makes nothing outside.
-        let existing = wanted.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&root);
-        let existing = existing.canonicalize().map_err(|error| self.failed("save to", folder, &error))?;
-        if !existing.starts_with(&root) {
-            return Err(self.outside(folder));
-        }
-        fs::create_dir_all(&wanted).map_err(|error| self.failed("save to", folder, &error))?;
+    /// Whether a file may be saved in this folder.
+    pub(super) fn may_save(&self, permits: &[Permit], folder: &str) -> Result<(), Refused> {
+        self.permitted(permits, Act::Write, folder).map(drop)
+    }
+
+    /// Saves content under a name that some stranger chose, where that is permitted; returns the path.
+    pub(super) fn save(&self, permits: &[Permit], folder: &str, name: &str, content: &[u8]) -> Result<String, Refused> {
+        let real = self.permitted(permits, Act::Write, folder)?;
+        let failed = |error: io::Error| self.failed("save to", folder, &error);
+        fs::create_dir_all(&real).map_err(failed)?;
         let name = harmless(name);
         for attempt in 0..MOST_NAMES {
             let candidate = numbered(&name, attempt);
-            let path = wanted.join(&candidate);
+            let path = real.join(&candidate);
+            // Nor is a link followed that has the name.
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(mut file) => {
-                    file.write_all(content).map_err(|error| {
-                        // Half a file under a good name would pass for the whole.
-                        drop(fs::remove_file(&path));
-                        self.failed("save to", folder, &error)
-                    })?;
+                    let made = file.metadata().map_err(failed)?;
+                    let written = self.is_still_there(&path, &made, folder).and_then(|()| {
+                        file.write_all(content).map_err(|error| self.failed("save to", folder, &error).into())
+                    });
+                    // Half a file under a good name would pass for the whole.
+                    written.inspect_err(|_| drop(fs::remove_file(&path)))?;
                     return Ok(Path::new(folder).join(candidate).display().to_string());
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(self.failed("save to", folder, &error)),
+                Err(error) => return Err(failed(error).into()),
             }
         }
-        Err(format!("`{folder}` holds {MOST_NAMES} files named like `{name}`"))
+        Err(format!("`{folder}` holds {MOST_NAMES} files named like `{name}`").into())
+    }
+
+    /// Where a path leads, from the script's directory, if that is permitted.
+    fn permitted(&self, permits: &[Permit], act: Act, path: &str) -> Result<PathBuf, Refused> {
+        if path.contains('\0') {
+            return Err(format!("`{}` is no path", path.escape_debug()).into());
+        }
+        permits::path(permits, act, &self.real_root()?.join(path), path)
+    }
+
+    /// Whether what was opened is what the path, which was found to be permitted, still leads to: no link was put in its
+    /// way meanwhile.
+    fn is_still_there(&self, real: &Path, opened: &Metadata, path: &str) -> Result<(), Refused> {
+        let same = |found: Metadata| (found.dev(), found.ino()) == (opened.dev(), opened.ino());
+        let straight = real.canonicalize().is_ok_and(|leads| leads == real);
+        if straight && fs::symlink_metadata(real).is_ok_and(same) {
+            return Ok(());
+        }
+        Err(format!("`{}` changed while it was opened", self.display(path)).into())
     }
 
     /// Resolves a path that must exist and stay below the root, links followed.
     fn inside(&self, path: &str) -> Result<PathBuf, String> {
         let root = self.real_root()?;
-        let real = root.join(relative(path)?).canonicalize().map_err(|error| self.failed("read", path, &error))?;
-        if real.starts_with(&root) { Ok(real) } else { Err(self.outside(path)) }
+        let real = root.join(path).canonicalize().map_err(|error| self.failed("read", path, &error))?;
+        if real.starts_with(&root) {
+            return Ok(real);
+        }
+        Err(format!("`{path}` is outside of the script's directory, `{}`", self.shown))
     }
 
     fn real_root(&self) -> Result<PathBuf, String> {
@@ -130,10 +171,6 @@ impl Files {
         path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_path_buf)
     }
 
-    fn outside(&self, path: &str) -> String {
-        format!("`{path}` is outside of the script's directory, `{}`", self.shown)
-    }
-
     fn failed(&self, what: &str, path: &str, error: &io::Error) -> String {
         format!("cannot {what} `{}`: {error}", self.display(path))
     }
@@ -141,15 +178,6 @@ impl Files {
     fn display(&self, below: &str) -> String {
         Path::new(&self.shown).join(below).display().to_string()
     }
-}
-
-fn relative(path: &str) -> Result<&Path, String> {
-    let plain = Path::new(path);
-    let stays = plain.components().all(|component| matches!(component, Component::Normal(_) | Component::CurDir));
-    if stays && !path.contains('\0') {
-        return Ok(plain);
-    }
-    Err(format!("`{}` is refused: a path is relative to the script's directory and has no `..`", path.escape_debug()))
 }
 
 /// One component of a path made of whatever a stranger called a file: no separators, no control or invisible characters,
@@ -183,7 +211,10 @@ fn numbered(name: &str, attempt: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::fs::symlink, sync::Arc};
+
     use super::*;
+    use crate::rules::Permissions;
 
     #[test]
     fn a_received_name_becomes_one_harmless_component() {
@@ -198,19 +229,58 @@ mod tests {
         assert!(long.len() <= LONGEST_NAME && long.ends_with("é.jpeg"), "{long}");
     }
 
-    #[test]
-    fn nothing_is_overwritten_and_nothing_leaves_the_directory() {
+    /// A script's directory `scripts` beside a rule file that permits these directories for both.
+    fn site(permitted: &[&str]) -> (tempfile::TempDir, Files, [Permit; 1]) {
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("scripts")).unwrap();
+        let files = Files::new(folder.path().join("scripts"), "scripts".to_owned(), Inputs::default());
+        let directories: Vec<_> = permitted.iter().map(|name| folder.path().join(name)).collect();
+        let held = Permissions { read: directories.clone(), write: directories, ..Permissions::default() };
+        let file = folder.path().join("rules.yaml").display().to_string();
+        (folder, files, [Permit { file, held: Arc::new(held) }])
+    }
+
+    fn refused<T>(result: Result<T, Refused>) -> (bool, String) {
+        result.map(drop).map_err(|refused| (refused.denied, refused.message)).unwrap_err()
+    }
+
+    #[test]
+    fn nothing_is_overwritten_and_nothing_leaves_what_is_permitted() {
+        let (folder, files, permits) = site(&["scripts/in"]);
         let outside = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).unwrap();
-        let files = Files::new(folder.path().to_path_buf(), "scripts".to_owned(), Inputs::default());
-        assert_eq!(files.save("in/deep", "../a.txt", b"1").unwrap(), "in/deep/a.txt");
-        assert_eq!(files.save("in/deep", "a.txt", b"2").unwrap(), "in/deep/a-1.txt");
-        assert_eq!(files.read("in/deep/a.txt").unwrap(), b"1");
-        for refused in ["..", "/tmp", "in/../..", "out", "out/new"] {
-            assert!(files.save(refused, "a.txt", b"3").is_err(), "{refused}");
+        fs::create_dir(folder.path().join("scripts/in")).unwrap();
+        symlink(outside.path(), folder.path().join("scripts/in/out")).unwrap();
+        let save = |folder: &str, name: &str, content: &[u8]| files.save(&permits, folder, name, content);
+        assert_eq!(save("in/deep", "../a.txt", b"1").ok().unwrap(), "in/deep/a.txt");
+        assert_eq!(save("in/deep", "a.txt", b"2").ok().unwrap(), "in/deep/a-1.txt");
+        assert_eq!(files.read(&permits, "in/deep/a.txt").ok().unwrap(), b"1");
+        for folder in ["..", ".", "/tmp", "in/../..", "in/out", "in/out/new", "in/../in/../other"] {
+            let (denied, message) = refused(save(folder, "a.txt", b"3"));
+            assert!(
+                denied && message.starts_with(&format!("saving to `{folder}` is not permitted; add ")),
+                "{message}"
+            );
+            assert!(files.may_save(&permits, folder).is_err());
         }
-        assert!(files.read("../x").unwrap_err().contains("relative to the script's directory"));
+        assert!(refused(files.read(&permits, "../rules.yaml")).0);
+        assert_eq!(refused(save("in\0", "a", b"")), (false, "`in\\0` is no path".to_owned()));
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_waited_for_nor_read() {
+        let (folder, files, permits) = site(&["scripts"]);
+        let at = |name: &str| folder.path().join("scripts").join(name);
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        symlink("nowhere", at("dangling")).unwrap();
+        symlink("/dev/zero", at("device")).unwrap();
+        let read = |path: &str| refused(files.read(&permits, path));
+        assert_eq!(read("pipe"), (false, "`pipe` is not a file".to_owned()));
+        assert_eq!(read("."), (false, "`.` is not a file".to_owned()));
+        assert!(read("dangling").1.starts_with("cannot read `scripts/dangling`: "));
+        assert!(read("none").1.starts_with("cannot read `scripts/none`: "));
+        assert!(read("device").0);
+        assert!(refused(files.save(&permits, "dangling", "a", b"")).1.starts_with("cannot save to `scripts/dangling`"));
+        assert!(!at("nowhere").exists());
     }
 }

@@ -7,6 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    os::unix::ffi::OsStrExt as _,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -21,6 +22,8 @@ use super::{
     failure,
     files::Files,
     interrupt, json,
+    permits::{self, Permit, Refused},
+    seat::Seat,
 };
 use crate::{
     daemon::CallError,
@@ -45,8 +48,10 @@ pub(super) struct Host {
     pub(super) reporter: Reporter,
     /// Whether commands of administration exist here.
     pub(super) admin: bool,
-    /// Rule and subscription of the run that is being resumed; none while the script loads, saves or restores.
-    pub(super) current: RefCell<Option<(Arc<str>, Arc<str>)>>,
+    /// The seat of the run that is being resumed; none while the script loads, saves or restores.
+    pub(super) current: RefCell<Option<Rc<Seat>>>,
+    /// The permissions of all its rules' files: what holds while there is no run.
+    pub(super) permits: RefCell<Vec<Permit>>,
     pending: RefCell<HashMap<u64, Pending>>,
     next_ticket: Cell<u64>,
 }
@@ -69,6 +74,7 @@ impl Host {
             reporter,
             admin,
             current: RefCell::default(),
+            permits: RefCell::default(),
             pending: RefCell::default(),
             next_ticket: Cell::new(1),
         }))
@@ -81,8 +87,11 @@ impl Host {
 
     /// Who is speaking, and from where.
     pub(super) fn origin(&self, lua: &Lua) -> Origin {
-        let (rule, subscription) = self.current.borrow().clone().unzip();
-        Origin { rule, subscription, script: Arc::clone(&self.script), place: place(lua) }
+        let place = place(lua);
+        match &*self.current.borrow() {
+            Some(seat) => seat.origin(&self.script, place),
+            None => Origin { rule: None, subscription: None, script: Arc::clone(&self.script), place },
+        }
     }
 
     /// What a waiting coroutine is resumed with: true and the value, or false, the code and the daemon's words.
@@ -140,24 +149,40 @@ impl Host {
         Ok(ticket)
     }
 
-    fn begin(&self, index: usize, arguments: Value, can_wait: bool) -> Result<u64, String> {
+    fn begin(&self, index: usize, arguments: Value, can_wait: bool) -> Result<u64, Refused> {
         let command = &Catalog::embedded().commands()[index];
-        if self.current.borrow().is_none() {
-            return Err(
-                "commands are for handlers: nothing can wait while a script is loaded, saves or restores".to_owned()
-            );
-        }
+        let Some(seat) = self.current.borrow().clone() else {
+            let mistake = "commands are for handlers: nothing can wait while a script is loaded, saves or restores";
+            return Err(mistake.to_owned().into());
+        };
+        permits::command(&seat.rule, &command.name)?;
         if !can_wait {
-            return Err(NO_WAITING.to_owned());
+            return Err(NO_WAITING.to_owned().into());
         }
         if !matches!(arguments, Value::Nil | Value::Table(_)) {
             let form = format!("olvid.{}{{ ... }}", command.name);
-            return Err(format!("expected one table of fields, {form}, found {}", arguments.type_name()));
+            return Err(format!("expected one table of fields, {form}, found {}", arguments.type_name()).into());
         }
-        let pending = Pending::prepare(command, arguments, &|path| self.files.read(path));
-        let pending =
-            pending.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-        self.hold(pending)
+        let denied = Cell::new(None);
+        let read_file = |path: &str| {
+            self.files.read(&[Permit::of(&seat.rule)], path).map_err(|refused| {
+                denied.set(refused.denied.then(|| refused.message.clone()));
+                refused.message
+            })
+        };
+        let pending = Pending::prepare(command, arguments, &read_file).map_err(|mistakes| match denied.take() {
+            Some(message) => Refused { message: format!("olvid.{}: {message}", command.name), denied: true },
+            None => mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into(),
+        })?;
+        Ok(self.hold(pending)?)
+    }
+
+    /// What the present run may touch, or the script where there is none.
+    fn permits(&self) -> Vec<Permit> {
+        match &*self.current.borrow() {
+            Some(seat) => vec![Permit::of(&seat.rule)],
+            None => self.permits.borrow().clone(),
+        }
     }
 
     /// Finds a command; what its name most likely meant where there is none.
@@ -209,7 +234,7 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     table.raw_set(
         "begin",
         lua.create_function(move |_, (index, given, can_wait): (usize, Value, bool)| {
-            Ok(told(h.begin(index, given, can_wait)))
+            Ok(refused(h.begin(index, given, can_wait)))
         })?,
     )?;
     let h = shared(host);
@@ -271,13 +296,27 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let h = shared(host);
     table.raw_set("module", lua.create_function(move |lua, name: String| Ok(told(h.files.module(lua, &name))))?)?;
     let h = shared(host);
-    let read = move |lua: &Lua, path: String| Ok(told(h.files.read(&path).and_then(|text| string(lua, &text))));
-    table.raw_set("read_file", lua.create_function(read)?)?;
+    let may_save = move |_: &Lua, folder: LuaString| {
+        Ok(refused(h.files.may_save(&h.permits(), &folder.to_string_lossy()).map(|()| true)))
+    };
+    table.raw_set("may_save", lua.create_function(may_save)?)?;
     let h = shared(host);
-    let save = move |_: &Lua, (folder, name, content): (String, LuaString, LuaString)| {
-        Ok(told(h.files.save(&folder, &name.to_string_lossy(), &content.as_bytes())))
+    let save = move |_: &Lua, (folder, name, content): (LuaString, LuaString, LuaString)| {
+        let (folder, name) = (folder.to_string_lossy(), name.to_string_lossy());
+        Ok(refused(h.files.save(&h.permits(), &folder, &name, &content.as_bytes())))
     };
     table.raw_set("save_file", lua.create_function(save)?)?;
+    let h = shared(host);
+    let variable = move |lua: &Lua, name: Value| {
+        let name = name.as_string().map(LuaString::to_string_lossy).unwrap_or_default();
+        let (value, mistake, denied) = refused(permits::variable(&h.permits(), &name));
+        let value = value.flatten().map(|value| lua.create_string(value.as_bytes())).transpose()?;
+        Ok((value, mistake, denied))
+    };
+    table.raw_set("variable", lua.create_function(variable)?)?;
+    let h = shared(host);
+    let variables = move |lua: &Lua, ()| lua.create_sequence_from(permits::variables(&h.permits()));
+    table.raw_set("variables", lua.create_function(variables)?)?;
     table.raw_set("describe", describer(lua, host)?)?;
     Ok(table)
 }
@@ -296,13 +335,17 @@ fn told<T>(result: Result<T, String>) -> (Option<T>, Option<String>) {
     }
 }
 
+/// The same, and whether it is for want of a permission.
+fn refused<T>(result: Result<T, Refused>) -> (Option<T>, Option<String>, bool) {
+    match result {
+        Ok(value) => (Some(value), None, false),
+        Err(Refused { message, denied }) => (None, Some(message), denied),
+    }
+}
+
 /// The words of an error that the prelude raises again, at the script's line.
 fn words(error: &mlua::Error) -> String {
     failure::innermost(error)
-}
-
-fn string(lua: &Lua, bytes: &[u8]) -> Result<LuaString, String> {
-    lua.create_string(bytes).map_err(|error| error.to_string())
 }
 
 fn sleep(host: &Host, seconds: &Value, can_wait: bool) -> Result<u64, String> {

@@ -69,6 +69,7 @@ pub(super) fn load(
     let host = Host::new(&lua, Arc::clone(&spec.name), files, reporter.clone(), admin).map_err(broken)?;
     #[cfg(test)]
     super::tests::stray(&lua, &spec.root).map_err(broken)?;
+    host.permits.borrow_mut().clone_from(&spec.permits);
     let guard = Guard::new(alarm).map_err(|error| broken(mlua::Error::external(error)))?;
     let prelude = set_up(&lua, &host).map_err(broken)?;
     let mut loaded = Loaded {

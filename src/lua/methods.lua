@@ -365,16 +365,20 @@ define("is_outbound", function(self) return self.id.type == "TYPE_OUTBOUND" end)
 define("message get_message", function(self) return olvid.message_get { message_id = self.message_id } end)
 define("download", function(self) return olvid.attachment_download { attachment_id = self.id } end)
 
--- Saves the content in a folder below the script's directory and returns the path. The name, by default the sender's, is
+-- Saves the content in a folder, from the script's directory, and returns the path. The folder must be permitted. The name, by default the sender's, is
 -- made harmless, and where it is taken another is found: nothing is overwritten.
 define("save", function(self, method, folder, filename, extra)
   nothing_more(method, extra)
-  text(method, "a folder below the script's directory", folder)
+  text(method, "a folder", folder)
   if filename ~= nil then text(method, "a file name", filename) end
+  local function settled(result, mistake, denied)
+    if denied then host.deny(method, method .. ": " .. mistake) end
+    if not result then fail(method, mistake) end
+    return result
+  end
+  settled(host.may_save(folder))
   local content = olvid.attachment_download { attachment_id = self.id }
-  local path, mistake = host.save(folder, filename or self.file_name, content)
-  if not path then fail(method, mistake) end
-  return path
+  return settled(host.save(folder, filename or self.file_name, content))
 end)
 
 define("delete", function(self, method, given, extra)

@@ -46,12 +46,14 @@ local function freeze(name, real, pairs)
   return front
 end
 
--- A refusal of the daemon, or arguments that were not sent: an error value with fields, not a text.
+-- A refusal of the daemon, arguments that were not sent, or a permission that is missing: an error value with fields, not
+-- a text.
 local Refusal = {
   __name = "olvid.error",
   __metatable = false,
   __tostring = function(e)
     local place = e.place and e.place .. ": " or ""
+    if e.denied then return place .. e.message end
     return string_format("%solvid.%s: %s: %s", place, e.command, e.code, e.message)
   end,
   __concat = function(a, b) return tostring(a) .. tostring(b) end,
@@ -60,6 +62,13 @@ local Refusal = {
 local function refuse(command, code, message, sent)
   local refusal = { command = command, code = code, message = message, sent = sent, place = host.place() }
   error(setmetatable(refusal, Refusal), 0)
+end
+
+-- The message says what is denied, and what permits it.
+local function deny(command, message)
+  local denial =
+    { command = command, code = "PERMISSION_DENIED", message = message, sent = false, denied = true, place = host.place() }
+  error(setmetatable(denial, Refusal), 0)
 end
 
 local function settled(command, ok, value, message)
@@ -77,7 +86,8 @@ end
 -- Commands.
 
 local function begin(name, index, arguments)
-  local ticket, mistake = host.begin(index, arguments, isyieldable())
+  local ticket, mistake, denied = host.begin(index, arguments, isyieldable())
+  if denied then deny(name, mistake) end
   if not ticket then refuse(name, "INVALID_ARGUMENT", mistake, false) end
   return ticket
 end
@@ -237,6 +247,19 @@ local function raising(f)
 end
 
 globals.json = freeze("json", { encode = raising(host.json_encode), decode = raising(host.json_decode), null = host.null, array = host.array })
+globals.env = freeze("env", setmetatable({}, {
+  __index = function(_, name)
+    local value, mistake, denied = host.variable(name)
+    if denied then deny("env", mistake) end
+    return value
+  end,
+}), function()
+  local names, at = host.variables(), 0
+  return function()
+    at = at + 1
+    if names[at] then return names[at], (host.variable(names[at])) end
+  end
+end)
 globals.require = require
 globals.xpcall = xpcall
 globals.rawset = function(table, key, value)
@@ -267,5 +290,5 @@ return {
   freeze = freeze,
   lookup = function(asked) return asked[1][asked[2]] end,
   pending = PENDING,
-  methods_environment = { read = host.read_file, save = host.save_file, place = host.place },
+  methods_environment = { may_save = host.may_save, save = host.save_file, deny = deny, place = host.place },
 }

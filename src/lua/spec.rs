@@ -9,12 +9,13 @@ use std::{
 use super::{
     alarm::Alarm,
     crashed, load,
+    permits::Permit,
     script::{LOADING, unfinished},
 };
 use crate::{
     diagnostic::{Diagnostic, Place},
     report::Reporter,
-    rules::{Handler, Limits, Rule, RuleSet, inputs::Inputs},
+    rules::{Handler, Limits, Orphan, Rule, RuleSet, inputs::Inputs},
 };
 
 /// Identity of a script over reloads.
@@ -40,6 +41,8 @@ pub struct ScriptSpec {
     pub(super) shown_root: String,
     /// Its rules, in the order of the rule files.
     pub rules: Vec<Arc<Rule>>,
+    /// The permissions of its rules' files.
+    pub(super) permits: Vec<Permit>,
     /// What loading it read or looked for so far; a clone is the same record. A rule file is recorded by its set.
     pub inputs: Inputs,
     /// Where each of its rules names it, and the function they name.
@@ -71,7 +74,9 @@ impl ScriptSpec {
     pub fn group(rules: &RuleSet) -> Vec<Self> {
         let mut specs: Vec<Self> = Vec::new();
         for rule in rules.rules.iter().filter(|rule| rule.enabled) {
-            Self::of(&mut specs, &rule.file, &rule.handler, &rule.name).rules.push(Arc::clone(rule));
+            let spec = Self::of(&mut specs, &rule.file, &rule.handler, &rule.name);
+            spec.permit(Permit::of(rule));
+            spec.rules.push(Arc::clone(rule));
         }
         specs
     }
@@ -79,8 +84,9 @@ impl ScriptSpec {
     /// Groups the enabled rules, and the handlers of refused ones, to be checked.
     pub fn group_all(rules: &RuleSet) -> Vec<Self> {
         let mut specs = Self::group(rules);
-        for (file, handler) in &rules.orphans {
-            Self::of(&mut specs, file, handler, "");
+        for Orphan { file, handler, permissions } in &rules.orphans {
+            let permit = Permit { file: file.clone(), held: Arc::clone(permissions) };
+            Self::of(&mut specs, file, handler, "").permit(permit);
         }
         specs
     }
@@ -103,6 +109,12 @@ impl ScriptSpec {
         &mut specs[at]
     }
 
+    fn permit(&mut self, permit: Permit) {
+        if !self.permits.contains(&permit) {
+            self.permits.push(permit);
+        }
+    }
+
     fn new(file: &str, handler: &Handler, rule: &str) -> Self {
         let (text, key, path) = match handler {
             Handler::Inline { code, line, place } => {
@@ -119,8 +131,8 @@ impl ScriptSpec {
             ScriptKey::Inline(_) => file.to_owned(),
         };
         let shown_root = folder(Path::new(&name)).display().to_string();
-        let (root, rules, origins) = (folder(&path), Vec::new(), Vec::new());
-        Self { name: name.into(), key, text, root, shown_root, rules, inputs: Inputs::default(), origins }
+        let (root, rules, permits, origins) = (folder(&path), Vec::new(), Vec::new(), Vec::new());
+        Self { name: name.into(), key, text, root, shown_root, rules, permits, inputs: Inputs::default(), origins }
     }
 
     /// Loads the scripts of all rules aside, refused rules' too, with commands of administration: whether a key for them is

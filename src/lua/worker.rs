@@ -28,6 +28,7 @@ use super::{
     interrupt::{Bounds, Breach, Stopped},
     load::{Loaded, size},
     mailbox::{Mail, Mailbox},
+    permits::Permit,
     queue::{Lane, Next, Work},
     seat::{Claim, Seat},
 };
@@ -155,6 +156,8 @@ impl Worker {
                 let seat = Seat::new(&self.script, Arc::clone(&lane), generation, rule, counters);
                 self.seats.insert(Arc::as_ptr(&lane), seat);
                 self.memory = self.seats.values().map(|seat| seat.rule.limits.memory).max().unwrap_or_default();
+                let permits = self.seats.values().map(|seat| Permit::of(&seat.rule)).collect();
+                self.script.host.permits.replace(permits);
                 self.start_ready(&lane);
             }
             Mail::Ready(lane) => self.start_ready(&lane),
@@ -237,7 +240,7 @@ impl Worker {
     /// Resumes a run until it waits or ends.
     fn resume(&mut self, id: u64, mut run: Run, arguments: impl IntoLuaMulti) {
         let seat = &run.claim.seat;
-        *self.script.host.current.borrow_mut() = Some((Arc::clone(&seat.name), Arc::clone(&seat.subscription)));
+        *self.script.host.current.borrow_mut() = Some(Rc::clone(seat));
         let ended = self.script.guard.resume(&self.script.lua, &run.thread, arguments, &mut run.bounds);
         *self.script.host.current.borrow_mut() = None;
         let yielded = match ended {
@@ -392,8 +395,12 @@ impl Fault {
     /// Reads what the prelude's handler of errors made.
     fn described(failure: &Table) -> Self {
         let text = |key: &str| failure.raw_get::<String>(key).ok();
-        let memory = failure.raw_get::<bool>("memory").unwrap_or_default();
-        let kind = if memory { FailureKind::Memory } else { FailureKind::Error };
+        let is = |key: &str| failure.raw_get::<bool>(key).unwrap_or_default();
+        let kind = match (is("memory"), is("denied")) {
+            (true, _) => FailureKind::Memory,
+            (_, true) => FailureKind::Denied,
+            _ => FailureKind::Error,
+        };
         let traceback = failure.raw_get::<Vec<String>>("traceback").unwrap_or_default();
         Self { kind, message: text("message").unwrap_or_default(), place: text("place"), traceback }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Caps, Handler, Permissions, Rule, handler, keys,
+    Caps, Orphan, Permissions, Rule, handler, keys,
     node::{Entry, Node, Value},
     parameters,
     terms::Terms,
@@ -38,7 +38,7 @@ pub(super) struct Context<'f> {
     pub(super) told: Vec<Diagnostic>,
     errors: usize,
     named: Vec<(String, Place)>,
-    orphans: Vec<Handler>,
+    orphans: Vec<Orphan>,
     /// The scripts that handlers name, found or not, and directories that are missing.
     pub(super) looked_for: Vec<PathBuf>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Context<'f> {
 pub(super) struct Resolved {
     pub(super) rules: Vec<Rule>,
     /// The handlers of the others.
-    pub(super) orphans: Vec<Handler>,
+    pub(super) orphans: Vec<Orphan>,
     /// The names of all its rules, mistaken ones included.
     pub(super) named: Vec<(String, Place)>,
     /// The scripts that its handlers name, found or not, and directories that are missing.
@@ -153,7 +153,8 @@ pub(super) fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let whole = context.errors == before;
     let (Some((request, count)), Some(name), Some(subscription), true) = (request, written.name, subscription, whole)
     else {
-        context.orphans.push(handler);
+        let (file, permissions) = (document.source.name.clone(), Arc::clone(&context.permissions));
+        context.orphans.push(Orphan { file, handler, permissions });
         return None;
     };
     Some(Rule {

@@ -62,6 +62,20 @@ impl Setup {
         self
     }
 
+    /// Adds the permissions of the rules' file, as YAML.
+    pub(crate) fn permitting(self, permissions: &str) -> Self {
+        let path = self.folder.path().join("rules.yaml");
+        let rules = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("{rules}permissions: {permissions}\n")).unwrap();
+        self
+    }
+
+    /// Does something in the rules' folder.
+    pub(crate) fn change(self, change: impl FnOnce(&Path)) -> Self {
+        change(self.folder.path());
+        self
+    }
+
     /// Loads this path below the folder instead of `rules.yaml`.
     pub(crate) fn rules(mut self, path: &'static str) -> Self {
         self.rules = path;
