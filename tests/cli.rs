@@ -217,3 +217,23 @@ fn the_environment_is_before_the_dotenv_file_and_a_bad_line_of_it_is_told_withou
     assert_eq!(output.status.code(), Some(2));
     assert!(!told(&output).contains("hunter2"), "{}", told(&output));
 }
+
+#[test]
+fn a_flag_caps_what_rules_ask_for_and_says_so() {
+    let rules = PING.replace("handler: ping.lua", "handler: ping.lua\n    timeout: 5m");
+    let folder = folder(&[("rules.yaml", &rules), ("ping.lua", HANDLER)]);
+    let output = typed(folder.path(), &["check", "--max-timeout", "1m", "--max-memory", "16MiB"], "");
+    assert_eq!(output.status.code(), Some(0));
+    let words = told(&output);
+    assert!(
+        words.contains("warning[capped]: `timeout` of 5m is more than this host allows; 1m holds instead"),
+        "{words}"
+    );
+    assert!(words.contains("rules.yaml:7:14") && words.contains("`--max-timeout`"), "{words}");
+    let refused = typed(folder.path(), &["check", "--max-memory", "16"], "");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told(&refused).contains("1MiB to 4GiB; write `512KiB`"), "{}", told(&refused));
+    let chat = typed(folder.path(), &["dev", "--max-timeout", "1m"], "!ping\n");
+    assert_eq!(chat.status.code(), Some(0));
+    assert!(out(&chat).contains("pong") && told(&chat).contains("[capped]"), "{}{}", out(&chat), told(&chat));
+}
