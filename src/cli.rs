@@ -17,6 +17,7 @@ mod chat;
 mod check;
 pub mod control;
 mod dev;
+mod environment;
 mod host;
 mod output;
 mod serve;
@@ -248,10 +249,12 @@ impl Logging {
     }
 }
 
-/// Does what the arguments of the process ask for.
+/// Does what the arguments of the process ask for. To be called first in `main`: no other thread may be there yet.
 pub fn run() -> ExitCode {
+    environment::close();
+    let inherited = environment::take();
     let code = match Cli::parse().command {
-        Command::Run(arguments) => serve::run(&arguments),
+        Command::Run(arguments) => serve::run(&arguments, &inherited),
         Command::Check(arguments) => check::run(&arguments),
         Command::Catalog { name } => catalog::run(name.as_deref()),
         Command::Dev(arguments) => dev::run(&arguments),

@@ -59,7 +59,8 @@ pub struct Administrator {
     pub identity_id: u64,
 }
 
-/// A key. It has no way out but into the metadata of a call.
+/// A key. It has no way out but into the metadata of a call. Its memory is not wiped: the libraries below make copies of
+/// their own, so it is the process that is closed to others.
 #[derive(Clone)]
 pub struct Secret(MetadataValue<Ascii>);
 
@@ -126,6 +127,8 @@ pub struct Changes {
 /// A stream of messages that holds its place on a connection until it is dropped.
 pub struct Messages {
     streaming: Streaming<Bytes>,
+    /// Those that it was opened under.
+    keys: Keys,
     /// How it failed, until that is classified.
     failure: Option<Status>,
     lease: Lease,
@@ -206,18 +209,20 @@ impl Daemon {
         S: Stream<Item = Bytes> + Send + 'static,
     {
         let lease = self.0.commands.lease().await?;
-        let request = self.request(requests, admin);
+        let keys = self.keys();
+        let request = keys.sign(requests, admin);
         match self.grpc(&lease).client_streaming(request, path(method)?, RawCodec).await {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(lease.failed(&status).await),
+            Err(status) => Err(keys.hide(lease.failed(&status).await)),
         }
     }
 
     async fn ask(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
         let lease = self.0.commands.lease().await?;
-        match self.grpc(&lease).unary(self.request(request, admin), path(method)?, RawCodec).await {
+        let keys = self.keys();
+        match self.grpc(&lease).unary(keys.sign(request, admin), path(method)?, RawCodec).await {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(lease.failed(&status).await),
+            Err(status) => Err(keys.hide(lease.failed(&status).await)),
         }
     }
 
@@ -228,10 +233,11 @@ impl Daemon {
         request: Bytes,
         admin: bool,
     ) -> Result<Messages, CallError> {
-        let request = self.request(request, admin);
+        let keys = self.keys();
+        let request = keys.sign(request, admin);
         match self.grpc(&lease).server_streaming(request, path(method)?, RawCodec).await {
-            Ok(answer) => Ok(Messages { streaming: answer.into_inner(), failure: None, lease }),
-            Err(status) => Err(lease.failed(&status).await),
+            Ok(answer) => Ok(Messages { streaming: answer.into_inner(), keys, failure: None, lease }),
+            Err(status) => Err(keys.hide(lease.failed(&status).await)),
         }
     }
 
@@ -240,12 +246,23 @@ impl Daemon {
         lease.grpc().max_decoding_message_size(limit).max_encoding_message_size(limit)
     }
 
+    fn keys(&self) -> Keys {
+        self.0.keys.borrow().clone()
+    }
+}
+
+/// A key of fewer letters may be part of any word.
+const SHORTEST_HIDDEN: usize = 8;
+
+/// What stands where a key was.
+const HIDDEN: &str = "…";
+
+impl Keys {
     /// Wraps a body with the key that it goes under.
-    fn request<T>(&self, body: T, admin: bool) -> Request<T> {
-        let keys = self.0.keys.borrow();
+    fn sign<T>(&self, body: T, admin: bool) -> Request<T> {
         let mut request = Request::new(body);
         let metadata = request.metadata_mut();
-        match (&keys.client, &keys.admin) {
+        match (&self.client, &self.admin) {
             (Some(key), _) if !admin => drop(metadata.insert("daemon-client-key", key.0.clone())),
             (_, Some(administrator)) => {
                 metadata.insert("daemon-client-key", administrator.key.0.clone());
@@ -255,6 +272,21 @@ impl Daemon {
             (None, None) => {}
         }
         request
+    }
+
+    /// Leaves the keys out of an error: what answers may repeat what it was sent, up to where its words are cut.
+    fn hide(&self, mut error: CallError) -> CallError {
+        let keys = [self.client.as_ref(), self.admin.as_ref().map(|admin| &admin.key)];
+        let keys = keys.into_iter().flatten().filter_map(|Secret(key)| key.to_str().ok());
+        for key in keys.filter(|key| key.len() >= SHORTEST_HIDDEN) {
+            error.message = error.message.replace(key, HIDDEN);
+            let mut lengths = (SHORTEST_HIDDEN..key.len()).rev();
+            if let Some(cut) = lengths.find(|length| error.message.ends_with(&key[..*length])) {
+                error.message.truncate(error.message.len() - cut);
+                error.message.push_str(HIDDEN);
+            }
+        }
+        error
     }
 }
 
@@ -294,7 +326,7 @@ impl Messages {
         let Some(status) = &self.failure else { return Ok(None) };
         let error = self.lease.failed(status).await.under_way();
         self.failure = None;
-        Err(error)
+        Err(self.keys.hide(error))
     }
 }
 

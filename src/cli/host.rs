@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     control::Request,
-    settings::{self, KeyFiles},
+    settings::{self, KeyFiles, Sources},
 };
 use crate::{
     daemon::Daemon,
@@ -32,7 +32,7 @@ pub(super) struct Host {
 
 /// The keys that go to the daemon, and where they come from.
 pub(super) struct Keyring<'a> {
-    connection: &'a super::Connection,
+    sources: Sources<'a>,
     files: KeyFiles,
     watch: Watch,
     daemon: Daemon,
@@ -89,23 +89,18 @@ impl Host {
 
 impl<'a> Keyring<'a> {
     /// Watches the files that the keys of a daemon came from.
-    pub(super) fn new(
-        connection: &'a super::Connection,
-        files: KeyFiles,
-        daemon: &Daemon,
-        reporter: &Reporter,
-    ) -> Self {
+    pub(super) fn new(sources: Sources<'a>, files: KeyFiles, daemon: &Daemon, reporter: &Reporter) -> Self {
         // What cannot be watched is told by who watches the rules.
         let mut watch = Watch::new(Reporter::default());
         watch.set(files.clone());
-        Self { connection, files, watch, daemon: daemon.clone(), reporter: reporter.clone() }
+        Self { sources, files, watch, daemon: daemon.clone(), reporter: reporter.clone() }
     }
 
     /// Reads the keys anew. Without a good one the former goes on.
     fn read(&mut self) {
         // What each holds before it is read: a key that is written meanwhile is a change.
         let before = self.files.keys().map(|path| (path.clone(), settings::held(path))).collect();
-        match settings::keys(self.connection) {
+        match settings::keys(self.sources) {
             Ok((keys, files)) => {
                 self.files = files;
                 self.daemon.set_keys(keys.client_key, keys.admin);
@@ -151,7 +146,7 @@ mod tests {
     use clap::Parser as _;
     use tokio::time::timeout;
 
-    use super::*;
+    use super::{super::environment::Inherited, *};
 
     #[derive(clap::Parser)]
     struct Flags {
@@ -169,7 +164,9 @@ mod tests {
         let key = folder.path().join("key");
         fs::write(&key, "one").unwrap();
         let flags = Flags::parse_from(["run", "--client-key-file", key.to_str().unwrap()]);
-        let found = settings::find(&flags.connection).unwrap();
+        let inherited = Inherited::default();
+        let sources = Sources { flags: &flags.connection, inherited: &inherited };
+        let found = settings::find(sources).unwrap();
         fs::write(&key, "two").unwrap();
         // A good one is written while it is told that there is none.
         let (path, told) = (key.clone(), Arc::<AtomicBool>::default());
@@ -179,7 +176,7 @@ mod tests {
             seen.store(true, Ordering::Release);
         })]);
         let daemon = Daemon::new(found.settings).unwrap();
-        let mut keys = Keyring::new(&flags.connection, found.key_files, &daemon, &reporter);
+        let mut keys = Keyring::new(sources, found.key_files, &daemon, &reporter);
         assert!(is_noticed(&mut keys).await);
         keys.read();
         fs::remove_file(&key).unwrap();

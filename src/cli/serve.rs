@@ -14,10 +14,11 @@ use tokio::{
 use super::{
     Done, Run,
     control::{Control, Request, Serving},
+    environment::Inherited,
     exit,
     host::{Host, Keyring},
     output,
-    settings::{self, KeyFiles},
+    settings::{self, KeyFiles, Sources},
 };
 use crate::{
     daemon::Daemon,
@@ -25,7 +26,7 @@ use crate::{
     report::{Event, ReloadResult, Reporter, Trigger, sink::Outlet},
 };
 
-pub(super) fn run(arguments: &Run) -> Done {
+pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
     let outlet = Outlet::to_stderr(arguments.logging.format());
     let outlet = match outlet {
         Ok(outlet) => outlet,
@@ -33,7 +34,8 @@ pub(super) fn run(arguments: &Run) -> Done {
     };
     let reporter = Reporter::new(vec![outlet.reader(arguments.logging.least())]);
     // Over the outlet too: after what was told before, and without waiting for who reads it.
-    host(arguments, &reporter).map_err(|End { code, cause }| {
+    let sources = Sources { flags: &arguments.connection, inherited };
+    host(arguments, sources, &reporter).map_err(|End { code, cause }| {
         if let Some(cause) = cause {
             outlet.tell(&output::failed(&cause));
         }
@@ -47,8 +49,8 @@ struct End {
     cause: Option<String>,
 }
 
-fn host(arguments: &Run, reporter: &Reporter) -> Result<(), End> {
-    let found = settings::find(&arguments.connection).map_err(usage)?;
+fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter) -> Result<(), End> {
+    let found = settings::find(sources).map_err(usage)?;
     for notice in found.notices {
         reporter.emit(&Event::Notice(notice));
     }
@@ -56,14 +58,19 @@ fn host(arguments: &Run, reporter: &Reporter) -> Result<(), End> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
-        serve(arguments, found.key_files, &daemon, reporter).await
+        serve(arguments, (sources, found.key_files), &daemon, reporter).await
     });
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(arguments: &Run, key_files: KeyFiles, daemon: &Daemon, reporter: &Reporter) -> Result<(), End> {
+async fn serve(
+    arguments: &Run,
+    (sources, key_files): (Sources<'_>, KeyFiles),
+    daemon: &Daemon,
+    reporter: &Reporter,
+) -> Result<(), End> {
     // Before anything runs: a signal that comes early is not lost.
     let mut stops = Stops::new().map_err(failed)?;
     let hangups = signal(SignalKind::hangup()).map_err(failed)?;
@@ -81,7 +88,7 @@ async fn serve(arguments: &Run, key_files: KeyFiles, daemon: &Daemon, reporter: 
         return Err(End { code: exit::MISTAKE, cause: None });
     }
     let (mut requests, _serving) = control(arguments, &engine, daemon, reporter).await;
-    let keys = Keyring::new(&arguments.connection, key_files, daemon, reporter);
+    let keys = Keyring::new(sources, key_files, daemon, reporter);
     let mut host = Host::new(engine, paths, reporter, Some(hangups));
     select! {
         () = stops.next() => {}

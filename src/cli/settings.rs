@@ -1,9 +1,9 @@
 //! Settings from flags, the environment, and a `.env` file found upwards, in this precedence.
 //!
-//! The names are the published client's. Nothing is put into the environment, and a key is read into a
-//! [`Secret`] at once; a trailing line end of a key file is not part of the key. A line of the file that is no assignment
-//! is left out and told by its number: it may belong to somebody else's program. The keys alone can be read again, in the
-//! same way, as their files may be replaced while the program runs.
+//! The names are the published client's. Nothing is put into the environment, and the keys were taken out of it at the
+//! start. A key is read into a [`Secret`] at once; a trailing line end of a key file is not part of the key. A line of the
+//! file that is no assignment is left out and told by its number: it may belong to somebody else's program. The keys alone
+//! can be read again, in the same way, as their files may be replaced while the program runs.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Connection;
+use super::{Connection, environment::Inherited};
 use crate::{
     daemon::{Administrator, Secret, Settings, TlsFiles},
     rules::{MAX_SCRIPT_BYTES, inputs::Fingerprint},
@@ -22,6 +22,16 @@ const DEFAULT_URL: &str = "http://localhost:50051";
 
 /// The name of a systemd credential with the client key.
 const CREDENTIAL: &str = "olvid-client-key";
+
+/// What was said at the start: flags, and the keys that were in the environment.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) flags: &'a Connection,
+    pub(super) inherited: &'a Inherited,
+}
+
+/// Letters of a name in no folder from which on it may be a key.
+const LIKE_A_KEY: usize = 20;
 
 /// Settings, and what should be said of them.
 pub(super) struct Found {
@@ -41,9 +51,9 @@ pub(super) struct Keys {
 }
 
 /// Reads the keys again, from where [`find`] found them.
-pub(super) fn keys(flags: &Connection) -> Result<(Keys, KeyFiles), String> {
-    let mut variables = Variables::new();
-    let keys = variables.keys(flags)?;
+pub(super) fn keys(sources: Sources<'_>) -> Result<(Keys, KeyFiles), String> {
+    let mut variables = Variables::new(sources.inherited);
+    let keys = variables.keys(sources.flags)?;
     Ok((keys, variables.key_files))
 }
 
@@ -53,8 +63,8 @@ pub(super) fn held(path: &Path) -> Fingerprint {
 }
 
 /// Finds the settings of a command that talks to the daemon.
-pub(super) fn find(flags: &Connection) -> Result<Found, String> {
-    let mut variables = Variables::new();
+pub(super) fn find(Sources { flags, inherited }: Sources<'_>) -> Result<Found, String> {
+    let mut variables = Variables::new(inherited);
     let Keys { client_key, admin } = variables.keys(flags)?;
     let url = flags.daemon_url.clone().or_else(|| variables.get("OLVID_DAEMON_URL"));
     let tls = TlsFiles {
@@ -92,7 +102,8 @@ pub(super) fn find(flags: &Connection) -> Result<Found, String> {
 }
 
 /// The environment over the `.env` file, and what was found out on the way.
-struct Variables {
+struct Variables<'a> {
+    inherited: &'a Inherited,
     file: HashMap<String, String>,
     /// Where that file is, if there is one.
     path: Option<(PathBuf, Fingerprint)>,
@@ -100,8 +111,8 @@ struct Variables {
     notices: Vec<String>,
 }
 
-impl Variables {
-    fn new() -> Self {
+impl<'a> Variables<'a> {
+    fn new(inherited: &'a Inherited) -> Self {
         let (mut file, mut notices) = (HashMap::new(), Vec::new());
         let path = dotenv_path().map(|path| (path.clone(), held(&path)));
         if let Some((path, _)) = &path {
@@ -119,17 +130,17 @@ impl Variables {
                 }
             }
         }
-        Self { file, path, key_files: KeyFiles::new(), notices }
+        Self { inherited, file, path, key_files: KeyFiles::new(), notices }
     }
 
     /// Both keys, each by the precedence of all settings; one of them there must be.
     fn keys(&mut self, flags: &Connection) -> Result<Keys, String> {
         let client_key = match &flags.client_key_file {
-            Some(path) => Some(self.key_file(path)?),
+            Some(path) => Some(self.key_file(path, "--client-key-file")?),
             None => self.key("OLVID_CLIENT_KEY", true)?,
         };
         let admin_key = match &flags.admin_client_key_file {
-            Some(path) => Some(self.key_file(path)?),
+            Some(path) => Some(self.key_file(path, "--admin-client-key-file")?),
             None => self.key("OLVID_ADMIN_CLIENT_KEY", false)?,
         };
         if client_key.is_none() && admin_key.is_none() {
@@ -157,27 +168,27 @@ impl Variables {
     /// environment, then what the service manager gives, then both in the `.env` file.
     fn key(&mut self, name: &str, from_service_manager: bool) -> Result<Option<Secret>, String> {
         let file = format!("{name}_FILE");
-        let secret = |text: &str| Secret::new(text).map(Some).map_err(|error| format!("{name}: {error}"));
-        if let Some(text) = set(name) {
-            return secret(&text);
+        let told = |error| format!("{name}: {error}");
+        if let Some(key) = self.inherited.key(name) {
+            return key.map(Some).map_err(told);
         }
         if let Some(path) = set(&file) {
-            return self.key_file(Path::new(&path)).map(Some);
+            return self.key_file(Path::new(&path), &file).map(Some);
         }
         if from_service_manager && let Some(path) = credential() {
             // The service manager sees to who may read it.
-            return self.read_key(&path).map(Some);
+            return self.read_key(&path, "CREDENTIALS_DIRECTORY").map(Some);
         }
         if let Some(text) = self.get(name) {
             self.key_files.extend(self.path.clone());
-            return secret(&text);
+            return Secret::new(&text).map(Some).map_err(told);
         }
-        self.get(&file).map(|path| self.key_file(Path::new(&path))).transpose()
+        self.get(&file).map(|path| self.key_file(Path::new(&path), &file)).transpose()
     }
 
-    /// A key in a file of the user's.
-    fn key_file(&mut self, path: &Path) -> Result<Secret, String> {
-        let key = self.read_key(path)?;
+    /// A key in a file of the user's, which this setting names.
+    fn key_file(&mut self, path: &Path, named: &str) -> Result<Secret, String> {
+        let key = self.read_key(path, named)?;
         let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
         if mode & 0o044 != 0 {
             let shown = path.display();
@@ -186,10 +197,14 @@ impl Variables {
         Ok(key)
     }
 
-    fn read_key(&mut self, path: &Path) -> Result<Secret, String> {
+    fn read_key(&mut self, path: &Path, named: &str) -> Result<Secret, String> {
         self.key_files.insert(path.to_owned(), held(path));
-        let text = fs::read_to_string(path)
-            .map_err(|error| format!("cannot read the key in `{}`: {error}", path.display()))?;
+        let text = fs::read_to_string(path).map_err(|error| {
+            // It may be the key itself, set where its file is to be named.
+            let shown = path.exists() || path.components().count() > 1 || path.as_os_str().len() < LIKE_A_KEY;
+            let file = if shown { format!("`{}`", path.display()) } else { format!("the file that {named} names") };
+            format!("cannot read the key in {file}: {error}")
+        })?;
         Secret::new(&text).map_err(|error| format!("`{}`: {error}", path.display()))
     }
 

@@ -127,6 +127,12 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CallError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CallError> {
+    if path.as_os_str().as_encoded_bytes().trim_ascii_start().starts_with(b"-----BEGIN") {
+        // Not shown: it may be a private key.
+        return Err(CallError::invalid(
+            "where a PEM file is to be named, its text is given: name the file that holds it",
+        ));
+    }
     fs::read(path).map_err(|error| unusable(path, &error.to_string()))
 }
 

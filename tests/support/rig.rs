@@ -151,7 +151,8 @@ impl Rig {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
             line.split_whitespace().next().unwrap().parse().unwrap()
         };
-        let descriptors = fs::read_dir(process.join("fd")).unwrap().count();
+        // Root's only to count, as the program is closed to others; how many it has room for is for all to see.
+        let descriptors = fs::read_dir(process.join("fd")).map_or_else(|_| number("FDSize:"), Iterator::count);
         Usage { at: Instant::now(), kilobytes: number("VmRSS:"), descriptors, threads: number("Threads:") }
     }
 
