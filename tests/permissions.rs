@@ -208,7 +208,7 @@ async fn permissions_that_change_hold_from_the_next_run_on_and_keep_the_script()
     host.say("alice", "hi");
     host.done().await;
     let text = fs::read_to_string(host.path("rules.yaml")).unwrap();
-    host.write("rules.yaml", &text.replace("env: [PATH]", "env: []"));
+    host.write("rules.yaml", text.replace("env: [PATH]", "env: []"));
     host.reload().await;
     host.say("alice", "hi");
     let lines = host.until(|host| Some(host.said()).filter(|said| said.len() == 4)).await;

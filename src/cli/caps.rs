@@ -9,34 +9,34 @@ use crate::rules::{Caps, Limit};
 #[command(next_help_heading = "Limits of all rules")]
 pub(super) struct Flags {
     /// The longest `timeout`, such as 30s or 5m
-    #[arg(long, value_name = "TIME", value_parser = read("timeout"))]
-    max_timeout: Option<u64>,
+    #[arg(long = "max-timeout", value_name = "TIME", value_parser = read("timeout"))]
+    timeout: Option<u64>,
     /// The most `cpu`, such as 500ms
-    #[arg(long, value_name = "TIME", value_parser = read("cpu"))]
-    max_cpu: Option<u64>,
+    #[arg(long = "max-cpu", value_name = "TIME", value_parser = read("cpu"))]
+    cpu: Option<u64>,
     /// The most `memory`, such as 64MiB
-    #[arg(long, value_name = "SIZE", value_parser = read("memory"))]
-    max_memory: Option<u64>,
+    #[arg(long = "max-memory", value_name = "SIZE", value_parser = read("memory"))]
+    memory: Option<u64>,
     /// The most `output`, such as 64KiB
-    #[arg(long, value_name = "SIZE", value_parser = read("output"))]
-    max_output: Option<u64>,
+    #[arg(long = "max-output", value_name = "SIZE", value_parser = read("output"))]
+    output: Option<u64>,
     /// The highest `log_rate`, in lines a second
-    #[arg(long, value_name = "NUMBER", value_parser = read("log_rate"))]
-    max_log_rate: Option<u64>,
+    #[arg(long = "max-log-rate", value_name = "NUMBER", value_parser = read("log_rate"))]
+    log_rate: Option<u64>,
     /// The highest `command_rate`, in commands a second
-    #[arg(long, value_name = "NUMBER", value_parser = read("command_rate"))]
-    max_command_rate: Option<u64>,
+    #[arg(long = "max-command-rate", value_name = "NUMBER", value_parser = read("command_rate"))]
+    command_rate: Option<u64>,
 }
 
 impl Flags {
     pub(super) fn caps(&self) -> Caps {
         Caps::new([
-            ("timeout", self.max_timeout),
-            ("cpu", self.max_cpu),
-            ("memory", self.max_memory),
-            ("output", self.max_output),
-            ("log_rate", self.max_log_rate),
-            ("command_rate", self.max_command_rate),
+            ("timeout", self.timeout),
+            ("cpu", self.cpu),
+            ("memory", self.memory),
+            ("output", self.output),
+            ("log_rate", self.log_rate),
+            ("command_rate", self.command_rate),
         ])
     }
 }

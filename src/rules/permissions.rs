@@ -92,15 +92,14 @@ fn each<T: Ord>(
     };
     let mut found = Vec::new();
     for item in items {
-        match item.text().filter(|text| !text.trim().is_empty()) {
-            Some(text) => found.extend(read(context, item, text)),
-            None => {
-                let message = format!("an entry of `{}` must be {what}, found {}", entry.key, item.what());
-                let place = context.document.place(item);
-                let help = format!("for example `{example}`");
-                context.tell(Diagnostic::error("wrong-type", message).at(place).help(help));
-            }
-        }
+        let Some(text) = item.text().filter(|text| !text.trim().is_empty()) else {
+            let message = format!("an entry of `{}` must be {what}, found {}", entry.key, item.what());
+            let place = context.document.place(item);
+            let help = format!("for example `{example}`");
+            context.tell(Diagnostic::error("wrong-type", message).at(place).help(help));
+            continue;
+        };
+        found.extend(read(context, item, text));
     }
     found.sort();
     found.dedup();

@@ -47,12 +47,11 @@ pub(super) fn defaults(context: &mut Context<'_>, entry: &Entry) {
 fn unknown(context: &mut Context<'_>, entry: &Entry) {
     let shown = entry.key.escape_debug();
     let meant = keys::meant(&entry.key).filter(|meant| keys::terms().any(|term| term == *meant));
-    let help = match meant {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => {
-            let terms: Vec<_> = keys::terms().map(|term| format!("`{term}`")).collect();
-            format!("there are {}", terms.join(", "))
-        }
+    let help = if let Some(meant) = meant {
+        format!("did you mean `{meant}`?")
+    } else {
+        let terms: Vec<_> = keys::terms().map(|term| format!("`{term}`")).collect();
+        format!("there are {}", terms.join(", "))
     };
     let message = if keys::is_key(&entry.key) {
         format!("`{shown}` is each rule's own: it has no default")
