@@ -7,7 +7,7 @@ mod host;
 
 use std::time::Duration;
 
-use host::{Host, Setup, handler, in_time};
+use host::{Host, Setup, in_time};
 use olvid_rules::{
     daemon::{Daemon, Secret, Settings, TlsFiles},
     engine::Engine,
@@ -251,23 +251,30 @@ rules:
 
 #[tokio::test]
 async fn what_the_host_holds_for_a_script_has_a_bound() {
-    let code = "
-  local megabyte, files = ('x'):rep(1 << 20), {}
+    let rules = "
+permissions: { read: [.] }
+rules: [{ name: all, subscription: message_received, handler: all.lua }]
+";
+    let script = "
+local function told(ok, e) print(ok, e.code, e.sent, (e.message:match('^[%a ]+'))) end
+return function(n)
+  local to, megabyte, files, lists = n.message.discussion_id, ('x'):rep(1 << 20), {}, {}
   for at = 1, 1000 do files[at] = { filename = 'a', content = megabyte } end
-  local function told(ok, e) print(ok, e.code, e.sent, (e.message:gsub('%d+ bytes.*', ''))) end
-  told(pcall(olvid.message_send_with_attachments, { discussion_id = message.discussion_id, files = files }))
+  told(pcall(olvid.message_send_with_attachments, { discussion_id = to, files = files }))
   told(pcall(olvid.message_list, { filter = { reaction_filters = files } }))
-  told(pcall(olvid.message_send_with_attachments, { discussion_id = message.discussion_id, files = { { path = 'big' } } }))
-  olvid.message_send{ discussion_id = message.discussion_id, body = 'there is room again' }";
-    let host = handler(code).file("big", vec![0; 65 << 20]).start().await;
+  told(pcall(olvid.message_send_with_attachments, { discussion_id = to, files = { { path = 'big' } } }))
+  told(pcall(function() for at = 1, 1000 do lists[at] = olvid.message_list{} end end))
+  print(#lists)
+  olvid.message_send{ discussion_id = to, body = 'there is room again' }
+  print('done')
+end";
+    let host = Setup::new(rules).file("all.lua", script).file("big", vec![0; 65 << 20]).start().await;
     host.say("alice", "go");
-    let said = host.done().await;
-    let exhausted = "false\tRESOURCE_EXHAUSTED\tfalse\tthe host may hold ";
-    assert_eq!(said[..2], [exhausted, exhausted]);
-    assert!(
-        said[2].starts_with("false\tINVALID_ARGUMENT\tfalse\t") && said[2].contains("`big` is larger than"),
-        "{said:?}"
-    );
+    let said = host.until_said(6).await;
+    let refused = |why: &str| format!("false\tRESOURCE_EXHAUSTED\tfalse\t{why}");
+    let (held, open) = (refused("the host may hold "), refused("the run has "));
+    assert_eq!([&said[0], &said[1], &said[3], &said[4]], [&held, &held, &open, "100"]);
+    assert!(said[2].starts_with("false\tINVALID_ARGUMENT\tfalse\tfiles"), "{said:?}");
     host.stop().await;
 }
 
