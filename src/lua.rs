@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use crate::diagnostic::Diagnostic;
 
 mod alarm;
+mod buffers;
 mod call;
 mod convert;
 mod failure;
@@ -21,6 +22,7 @@ mod load;
 mod mailbox;
 mod permits;
 mod queue;
+mod restraint;
 mod sandbox;
 mod script;
 mod seat;
@@ -32,6 +34,7 @@ mod worker;
 
 pub use alarm::Bell;
 pub use queue::{CREDITS, LaneCounters, RuleQueue};
+pub use restraint::Silence;
 pub use script::{LOADING, Prepared, SAVING, Script};
 pub use spec::{ScriptKey, ScriptSpec};
 

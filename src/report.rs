@@ -11,7 +11,10 @@ use serde_json::{Map, Value as Json};
 use crate::diagnostic::Diagnostic;
 
 pub mod log;
+mod restrained;
 pub mod sink;
+
+pub use restrained::{Loop, Restrained};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -111,6 +114,8 @@ pub enum Event {
         /// How many.
         count: usize,
     },
+    /// A rule was kept from running away, or goes on as before.
+    Restrained(Origin, Restrained),
     /// A script said something.
     Said {
         /// Who.

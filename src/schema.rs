@@ -4,6 +4,7 @@
 //! runtime, no clock, no files. The floors above ask the [`Catalog`] and convert with the [`Message`] plans:
 //! [`wire`] walks wire bytes, [`encode`] writes them from any [`Datum`](encode::Datum), [`json`] is the mapping to JSON.
 
+pub mod acts;
 pub mod catalog;
 pub mod encode;
 pub mod json;
@@ -13,6 +14,7 @@ pub mod order;
 pub mod recovery;
 pub mod wire;
 
+pub use acts::AuthorPath;
 pub use catalog::{Answer, Catalog, Command, Method, Shape, Subscription, Upload};
 pub use message::{Cardinality, Enum, Field, Kind, Message};
 pub use recovery::Recovery;

@@ -26,7 +26,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("mlua", &["lua"]),
     ("serde_yaml", &["rules/yaml"]),
     ("tokio_rustls", &["daemon"]),
-    ("prost_reflect", &["schema/catalog", "schema/recovery", "simulator"]),
+    ("prost_reflect", &["schema/acts", "schema/catalog", "schema/recovery", "simulator"]),
     ("h2", &["daemon"]),
     ("socket2", &["daemon"]),
     ("hyper", &["daemon", "simulator"]),
@@ -46,7 +46,7 @@ const NAMES: &[(&str, &[&str])] = &[
     // The name by which any object of the daemon is told from others of its kind.
     ("schema/order", &["id"]),
     // Keys of the log, of the status, of error values, of rule files and of the `rule` table that handlers get.
-    ("report", &["message", "timestamp", "name", "files"]),
+    ("report", &["message", "timestamp", "name", "files", "count"]),
     ("engine/board", &["files", "name"]),
     ("cli/serve", &["version"]),
     ("lua", &["message", "name", "place"]),

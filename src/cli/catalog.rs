@@ -89,7 +89,7 @@ fn services(page: &mut Page, catalog: &Catalog, entries: impl Fn(&str) -> Vec<(S
 }
 
 fn subscription(entry: &Subscription) -> String {
-    let Subscription { name, documented, method, recovery } = entry;
+    let Subscription { name, documented, method, recovery, .. } = entry;
     let mut page = Page::titled(&format!("{name}: a subscription, documented as {documented}"));
     description(&mut page, &method.doc);
     page.heading("EXAMPLE");
@@ -115,7 +115,7 @@ fn subscription(entry: &Subscription) -> String {
 }
 
 fn command(entry: &Command) -> String {
-    let Command { name, admin, shape, method } = entry;
+    let Command { name, admin, shape, method, .. } = entry;
     let kind = if *admin { "an admin command" } else { "a command" };
     let mut page = Page::titled(&format!("{name}: {kind}, documented as {}", method.name));
     description(&mut page, &method.doc);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     diagnostic::render,
-    lua::{Counters, RuleQueue},
+    lua::{Counters, RuleQueue, Silence},
     report::Reload,
     rules::{
         Rule,
@@ -165,8 +165,16 @@ impl RuleLine {
             "running": running,
             "handled": settled,
             "failed": counters.failed.load(Ordering::Relaxed),
+            "left_out": counters.left_out.load(Ordering::Relaxed),
+            "loops": self.queue.silences().iter().map(silence).collect::<Json>(),
         })
     }
+}
+
+/// A loop that was stopped.
+fn silence(silence: &Silence) -> Json {
+    let Silence { discussion, author, remaining, left_out } = silence;
+    json!({ "about": discussion, "author": author, "remaining": remaining.as_secs_f64(), "left_out": left_out })
 }
 
 impl FeedLine {

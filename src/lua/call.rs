@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use mlua::{Table, Value};
 
-use super::convert::LuaDatum;
+use super::{buffers::Held, convert::LuaDatum};
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages},
     schema::{
@@ -21,9 +21,6 @@ use crate::{
 
 /// Bytes of one piece of a file, as the published client cuts them.
 const CHUNK: usize = 1_000_000;
-
-/// The largest download that becomes a Lua string.
-const LARGEST_DOWNLOAD: usize = 512 * 1024 * 1024;
 
 /// Names of the upload protocol: what a file is called and how big it is.
 const FILENAME: &str = "filename";
@@ -43,6 +40,8 @@ pub(super) enum Pending {
     Upload(Arc<Command>, UploadRequest),
     /// Lets time pass.
     Sleep(Duration),
+    /// Was refused here before anything was sent.
+    Refused(Arc<Command>, CallError),
 }
 
 /// What came of it.
@@ -55,6 +54,8 @@ pub(super) enum Outcome {
     Content(Vec<u8>),
     /// Nothing to hand over.
     Done,
+    /// It was refused here, and nothing was sent.
+    Refused(CallError),
 }
 
 /// A stream of pages, shared between the script's handle, the call that reads it and the run that opened it.
@@ -69,6 +70,9 @@ enum Pages {
     Open(Box<Messages>),
     Over,
 }
+
+/// Streams that a run may have open. One that is not read to its end is open until its handle is collected.
+const MOST_STREAMS: usize = 100;
 
 /// The streams that a run opened. They end with it: a list is read where it was asked for.
 #[derive(Default)]
@@ -110,16 +114,40 @@ impl Pending {
             | Self::Open(command, ..)
             | Self::Fetch(command, _)
             | Self::Download(command, _)
-            | Self::Upload(command, _) => Some(command),
+            | Self::Upload(command, _)
+            | Self::Refused(command, _) => Some(command),
             Self::Sleep(_) => None,
         }
     }
 
-    /// Carries it out.
-    pub(super) async fn carry_out(self, daemon: Option<Daemon>) -> Result<Outcome, CallError> {
-        if let Self::Sleep(duration) = self {
-            tokio::time::sleep(duration).await;
-            return Ok(Outcome::Done);
+    /// The command that it begins: none for what needs no daemon, and for a further page.
+    pub(super) fn begins(&self) -> Option<&Arc<Command>> {
+        self.command().filter(|_| !matches!(self, Self::Fetch(..) | Self::Refused(..)))
+    }
+
+    /// The request, or the parameters of an upload, with their type.
+    pub(super) fn request(&self) -> Option<(&Message, &[u8])> {
+        match self {
+            Self::Unary(command, request) | Self::Open(command, request, _) | Self::Download(command, request) => {
+                Some((&command.method.input, request))
+            }
+            Self::Upload(command, request) => match &command.method.input.fields[request.upload.metadata].kind {
+                Kind::Message(plan) => Some((plan, &request.metadata)),
+                _ => None,
+            },
+            Self::Fetch(..) | Self::Sleep(_) | Self::Refused(..) => None,
+        }
+    }
+
+    /// Carries it out; what a download brings is held, too.
+    pub(super) async fn carry_out(self, daemon: Option<Daemon>, held: &Held) -> Result<Outcome, CallError> {
+        match self {
+            Self::Sleep(duration) => {
+                tokio::time::sleep(duration).await;
+                return Ok(Outcome::Done);
+            }
+            Self::Refused(_, refusal) => return Ok(Outcome::Refused(refusal)),
+            _ => {}
         }
         let daemon = daemon.ok_or_else(|| CallError::unavailable("there is no daemon here"))?;
         match self {
@@ -137,14 +165,14 @@ impl Pending {
             },
             Self::Download(command, request) => {
                 let messages = daemon.pages(&command.method, command.admin, request).await?;
-                download(&command.method.output, messages).await.map(Outcome::Content)
+                download(&command.method.output, messages, held).await.map(Outcome::Content)
             }
             Self::Upload(command, request) => {
                 let requests = stream::iter(request.messages(&command.method.input));
                 let answer = daemon.upload(&command.method, command.admin, requests).await?;
                 Ok(Outcome::Answer(command, answer))
             }
-            Self::Sleep(_) => Ok(Outcome::Done),
+            Self::Sleep(_) | Self::Refused(..) => Ok(Outcome::Done),
         }
     }
 }
@@ -191,12 +219,17 @@ impl PageStream {
 }
 
 impl RunStreams {
-    /// Remembers what a call opens, and forgets what is over.
-    pub(super) fn watch(&mut self, pending: &Pending) {
-        if let Pending::Open(_, _, stream) = pending {
-            self.0.retain(|stream| !matches!(*stream.0.borrow(), Pages::Over));
-            self.0.push(stream.clone());
+    /// Remembers what a call opens, and forgets what is over. A call that would open too many is refused.
+    pub(super) fn watch(&mut self, pending: Pending) -> Pending {
+        let Pending::Open(command, _, stream) = &pending else { return pending };
+        self.0.retain(|stream| !matches!(*stream.0.borrow(), Pages::Over));
+        if self.0.len() >= MOST_STREAMS {
+            let message = format!("the run has {MOST_STREAMS} lists open: read them to their end, in a `for` loop");
+            let refusal = CallError::new("RESOURCE_EXHAUSTED", message, Disposition::Slower);
+            return Pending::Refused(Arc::clone(command), refusal);
         }
+        self.0.push(stream.clone());
+        pending
     }
 }
 
@@ -211,17 +244,15 @@ impl Drop for RunStreams {
     }
 }
 
-async fn download(output: &Message, mut messages: Messages) -> Result<Vec<u8>, CallError> {
+async fn download(output: &Message, mut messages: Messages, held: &Held) -> Result<Vec<u8>, CallError> {
     let mut content = Vec::new();
     while let Some(message) = messages.next().await? {
         let mut reader = Reader::new(output, &message);
         while let Some((_, value)) = reader.advance().map_err(|error| CallError::internal(error.to_string()))? {
             if let wire::Value::Bytes(chunk) = value {
+                held.add(chunk.len())?;
                 content.extend_from_slice(chunk);
             }
-        }
-        if content.len() > LARGEST_DOWNLOAD {
-            return Err(CallError::invalid(format!("the content is larger than {LARGEST_DOWNLOAD} bytes")));
         }
     }
     Ok(content)

@@ -27,9 +27,6 @@ use crate::rules::{
 /// The longest file name that every common file system takes, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// The largest file that becomes an attachment, in bytes.
-const MOST_READ: u64 = 512 * 1024 * 1024;
-
 /// How many names are tried for a file whose own is taken.
 const MOST_NAMES: usize = 10_000;
 
@@ -81,8 +78,8 @@ impl Files {
         chunk.into_function().map_err(|error| load::syntax_message(&error))
     }
 
-    /// Reads a file where that is permitted.
-    pub(super) fn read(&self, permits: &[Permit], path: &str) -> Result<Vec<u8>, Refused> {
+    /// Reads a file of at most so many bytes where that is permitted.
+    pub(super) fn read(&self, permits: &[Permit], path: &str, most: usize) -> Result<Vec<u8>, Refused> {
         let real = self.permitted(permits, Act::Read, path)?;
         let failed = |error: io::Error| self.failed("read", path, &error);
         // A pipe is opened too, instead of waited for, and then refused.
@@ -93,9 +90,11 @@ impl Files {
         }
         self.is_still_there(&real, &opened, path)?;
         let mut content = Vec::new();
-        file.take(MOST_READ + 1).read_to_end(&mut content).map_err(failed)?;
-        if content.len() as u64 > MOST_READ {
-            return Err(format!("`{}` is larger than {MOST_READ} bytes", path.escape_debug()).into());
+        // It may grow meanwhile: its size says nothing.
+        file.take((most as u64).saturating_add(1)).read_to_end(&mut content).map_err(failed)?;
+        if content.len() > most {
+            let room = "bytes that the host may still hold for the script";
+            return Err(format!("`{}` is larger than the {most} {room}", path.escape_debug()).into());
         }
         Ok(content)
     }
@@ -253,7 +252,8 @@ mod tests {
         let save = |folder: &str, name: &str, content: &[u8]| files.save(&permits, folder, name, content);
         assert_eq!(save("in/deep", "../a.txt", b"1").ok().unwrap(), "in/deep/a.txt");
         assert_eq!(save("in/deep", "a.txt", b"2").ok().unwrap(), "in/deep/a-1.txt");
-        assert_eq!(files.read(&permits, "in/deep/a.txt").ok().unwrap(), b"1");
+        assert_eq!(files.read(&permits, "in/deep/a.txt", 1).ok().unwrap(), b"1");
+        assert!(refused(files.read(&permits, "in/deep/a.txt", 0)).1.contains("larger than the 0 bytes"));
         for folder in ["..", ".", "/tmp", "in/../..", "in/out", "in/out/new", "in/../in/../other"] {
             let (denied, message) = refused(save(folder, "a.txt", b"3"));
             assert!(
@@ -262,7 +262,7 @@ mod tests {
             );
             assert!(files.may_save(&permits, folder).is_err());
         }
-        assert!(refused(files.read(&permits, "../rules.yaml")).0);
+        assert!(refused(files.read(&permits, "../rules.yaml", 99)).0);
         assert_eq!(refused(save("in\0", "a", b"")), (false, "`in\\0` is no path".to_owned()));
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     }
@@ -274,7 +274,7 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
         symlink("nowhere", at("dangling")).unwrap();
         symlink("/dev/zero", at("device")).unwrap();
-        let read = |path: &str| refused(files.read(&permits, path));
+        let read = |path: &str| refused(files.read(&permits, path, 99));
         assert_eq!(read("pipe"), (false, "`pipe` is not a file".to_owned()));
         assert_eq!(read("."), (false, "`.` is not a file".to_owned()));
         assert!(read("dangling").1.starts_with("cannot read `scripts/dangling`: "));

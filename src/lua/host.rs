@@ -17,6 +17,7 @@ use mlua::{Function, Lua, LuaString, MetaMethod, MultiValue, Table, UserData, Us
 use serde_json::{Map, Value as Json};
 
 use super::{
+    buffers::{Buffers, Held},
     call::{Outcome, PageStream, Pending},
     convert::Converter,
     failure,
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     daemon::CallError,
     report::{Event, Level, Origin, Reporter},
+    rules::Limits,
     schema::{Answer, Catalog, Command, Shape, names},
 };
 
@@ -52,7 +54,9 @@ pub(super) struct Host {
     pub(super) current: RefCell<Option<Rc<Seat>>>,
     /// The permissions of all its rules' files: what holds while there is no run.
     pub(super) permits: RefCell<Vec<Permit>>,
-    pending: RefCell<HashMap<u64, Pending>>,
+    /// What may be held for the script outside of its VM.
+    pub(super) buffers: Rc<Buffers>,
+    pending: RefCell<HashMap<u64, (Pending, Held)>>,
     next_ticket: Cell<u64>,
 }
 
@@ -75,13 +79,14 @@ impl Host {
             admin,
             current: RefCell::default(),
             permits: RefCell::default(),
+            buffers: Buffers::new(Limits::default().memory),
             pending: RefCell::default(),
             next_ticket: Cell::new(1),
         }))
     }
 
     /// Hands over what a coroutine said it waits for.
-    pub(super) fn take_pending(&self, ticket: u64) -> Option<Pending> {
+    pub(super) fn take_pending(&self, ticket: u64) -> Option<(Pending, Held)> {
         self.pending.borrow_mut().remove(&ticket)
     }
 
@@ -94,7 +99,7 @@ impl Host {
         }
     }
 
-    /// What a waiting coroutine is resumed with: true and the value, or false, the code and the daemon's words.
+    /// What a waiting coroutine is resumed with: true and the value, or false, the code, the words, and whether it was sent.
     pub(super) fn answer(&self, lua: &Lua, outcome: Result<Outcome, CallError>) -> mlua::Result<MultiValue> {
         let value = match outcome {
             Ok(Outcome::Answer(command, bytes)) => self.unwrapped(lua, &command, &bytes)?,
@@ -108,11 +113,8 @@ impl Host {
             }
             Ok(Outcome::Content(content)) => Value::String(lua.create_string(content)?),
             Ok(Outcome::Done) => Value::Nil,
-            Err(error) => {
-                let (code, words) = (lua.create_string(error.code)?, lua.create_string(error.message)?);
-                let refusal = [Value::Boolean(false), Value::String(code), Value::String(words)];
-                return Ok(refusal.into_iter().collect());
-            }
+            Ok(Outcome::Refused(error)) => return refusal(lua, error, false),
+            Err(error) => return refusal(lua, error, true),
         };
         Ok([Value::Boolean(true), value].into_iter().collect())
     }
@@ -138,14 +140,14 @@ impl Host {
         }
     }
 
-    fn hold(&self, pending: Pending) -> Result<u64, String> {
+    fn hold(&self, pending: Pending, held: Held) -> Result<u64, String> {
         let mut all = self.pending.borrow_mut();
         if all.len() >= MOST_PENDING {
             return Err(format!("more than {MOST_PENDING} calls are prepared and not waited for"));
         }
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket + 1);
-        all.insert(ticket, pending);
+        all.insert(ticket, (pending, held));
         Ok(ticket)
     }
 
@@ -163,18 +165,24 @@ impl Host {
             let form = format!("olvid.{}{{ ... }}", command.name);
             return Err(format!("expected one table of fields, {form}, found {}", arguments.type_name()).into());
         }
+        let held = self.buffers.hold();
+        if let Err(refusal) = held.add_value(&arguments) {
+            return Ok(self.hold(Pending::Refused(Arc::clone(command), refusal), held)?);
+        }
         let denied = Cell::new(None);
         let read_file = |path: &str| {
-            self.files.read(&[Permit::of(&seat.rule)], path).map_err(|refused| {
+            let read = self.files.read(&[Permit::of(&seat.rule)], path, self.buffers.room());
+            let content = read.map_err(|refused| {
                 denied.set(refused.denied.then(|| refused.message.clone()));
                 refused.message
-            })
+            })?;
+            held.add(content.len()).map(|()| content).map_err(|refusal| refusal.message)
         };
         let pending = Pending::prepare(command, arguments, &read_file).map_err(|mistakes| match denied.take() {
             Some(message) => Refused { message: format!("olvid.{}: {message}", command.name), denied: true },
             None => mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into(),
         })?;
-        Ok(self.hold(pending)?)
+        Ok(self.hold(pending, held)?)
     }
 
     /// What the present run may touch, or the script where there is none.
@@ -255,7 +263,7 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let h = shared(host);
     let fetch = move |_: &Lua, stream: mlua::UserDataRef<FetchHandle>| {
         let FetchHandle(command, stream) = &*stream;
-        Ok(told(h.hold(Pending::Fetch(Arc::clone(command), stream.clone()))))
+        Ok(told(h.hold(Pending::Fetch(Arc::clone(command), stream.clone()), h.buffers.hold())))
     };
     table.raw_set("fetch", lua.create_function(fetch)?)?;
     let h = shared(host);
@@ -327,6 +335,13 @@ pub(super) fn describer(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Function> {
     lua.create_function(move |lua, error: Value| failure::describe(lua, &host, &error))
 }
 
+/// The four values that say that a command was refused.
+fn refusal(lua: &Lua, error: CallError, sent: bool) -> mlua::Result<MultiValue> {
+    let (code, words) = (lua.create_string(error.code)?, lua.create_string(error.message)?);
+    let refusal = [Value::Boolean(false), Value::String(code), Value::String(words), Value::Boolean(sent)];
+    Ok(refusal.into_iter().collect())
+}
+
 /// A value and nothing, or nothing and what is wrong.
 fn told<T>(result: Result<T, String>) -> (Option<T>, Option<String>) {
     match result {
@@ -363,7 +378,7 @@ fn sleep(host: &Host, seconds: &Value, can_wait: bool) -> Result<u64, String> {
     if !can_wait {
         return Err(format!("sleep: {NO_WAITING}"));
     }
-    host.hold(Pending::Sleep(Duration::from_secs_f64(seconds)))
+    host.hold(Pending::Sleep(Duration::from_secs_f64(seconds)), host.buffers.hold())
 }
 
 /// `script:line` of the innermost frame that is the script's own.

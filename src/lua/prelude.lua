@@ -71,9 +71,9 @@ local function deny(command, message)
   error(setmetatable(denial, Refusal), 0)
 end
 
-local function settled(command, ok, value, message)
+local function settled(command, ok, value, message, sent)
   if ok then return value end
-  refuse(command, value, message, true)
+  refuse(command, value, message, sent)
 end
 
 local function await(command, ticket)
@@ -148,7 +148,7 @@ local function pass(co, ok, first, ...)
   if not isyieldable() then
     -- Resumed where nothing can wait: the call is taken back, and fails inside the coroutine.
     host.forget(...)
-    return go_on(co, false, "INVALID_ARGUMENT", "cannot wait for an answer: the coroutine was resumed inside a C function")
+    return go_on(co, false, "INVALID_ARGUMENT", "cannot wait for an answer: the coroutine was resumed inside a C function", false)
   end
   waiting[co] = true
   return go_on(co, yield(PENDING, ...))

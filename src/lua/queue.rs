@@ -14,11 +14,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     Counters,
     mailbox::{Mail, Mailbox},
+    restraint::{Restraint, Silence},
 };
 use crate::{
     rules::{Order, Rule},
@@ -38,6 +39,8 @@ pub struct LaneCounters {
     pub settled: AtomicU64,
     /// Of these, the ones whose run failed.
     pub failed: AtomicU64,
+    /// Of the settled ones, those that no handler was called for: the rule ignores them, or they were part of a loop.
+    pub left_out: AtomicU64,
     /// Runs under way.
     pub running: AtomicU64,
 }
@@ -52,6 +55,7 @@ pub struct RuleQueue(pub(super) Arc<Lane>);
 pub(super) struct Lane {
     credits: Semaphore,
     pub(super) counters: LaneCounters,
+    pub(super) restraint: Restraint,
     all: Arc<Counters>,
     state: Mutex<State>,
 }
@@ -75,6 +79,7 @@ struct Waiting {
     key: Option<u64>,
     bytes: Bytes,
     caught_up: bool,
+    arrived: Instant,
 }
 
 struct Claimed {
@@ -106,6 +111,8 @@ pub(super) struct Work {
     pub(super) claim: u64,
     pub(super) bytes: Bytes,
     pub(super) caught_up: bool,
+    /// When it was put in.
+    pub(super) arrived: Instant,
 }
 
 impl RuleQueue {
@@ -116,8 +123,13 @@ impl RuleQueue {
 
     /// Makes one that counts what it accepts among all that is accepted, too.
     pub fn counted(all: &Arc<Counters>) -> Self {
-        let (counters, state) = (LaneCounters::default(), Mutex::default());
-        Self(Arc::new(Lane { credits: Semaphore::new(CREDITS), counters, all: Arc::clone(all), state }))
+        Self(Arc::new(Lane {
+            credits: Semaphore::new(CREDITS),
+            counters: LaneCounters::default(),
+            restraint: Restraint::default(),
+            all: Arc::clone(all),
+            state: Mutex::default(),
+        }))
     }
 
     /// Waits for a credit, hands over as many of a batch as there are credits for, and returns how many; none when the
@@ -149,6 +161,11 @@ impl RuleQueue {
     pub fn counters(&self) -> &LaneCounters {
         &self.0.counters
     }
+
+    /// Where the rule is silent for now, because exchanges went round in circles.
+    pub fn silences(&self) -> Vec<Silence> {
+        self.0.restraint.silences(Instant::now())
+    }
 }
 
 impl Default for RuleQueue {
@@ -169,7 +186,9 @@ impl Lane {
         }
         self.counters.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
         self.all.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
-        state.waiting.extend(batch.iter().map(|bytes| Waiting { key: None, bytes: bytes.clone(), caught_up }));
+        let arrived = Instant::now();
+        let waiting = |bytes: &Bytes| Waiting { key: None, bytes: bytes.clone(), caught_up, arrived };
+        state.waiting.extend(batch.iter().map(waiting));
         state.tell(self);
         true
     }
@@ -252,6 +271,11 @@ impl Lane {
         state.retired || !state.is_served_by(mailbox)
     }
 
+    /// Whether the rule is gone.
+    pub(super) fn is_retired(&self) -> bool {
+        self.state().retired
+    }
+
     /// Whether a generation matters: it is the present one, or has runs under way.
     pub(super) fn concerns(&self, generation: u64) -> bool {
         let state = self.state();
@@ -282,7 +306,7 @@ impl State {
         // The mail says that there is something to look at, too.
         self.told = true;
         mailbox.put(Mail::Seat { lane: Arc::clone(lane), rule: Arc::clone(rule), generation: self.generation });
-        let key = OrderKey::of(&rule.subscription.method.output, "discussion");
+        let key = discussion(rule);
         self.serving.replace(Serving { mailbox: Arc::clone(mailbox), rule: Arc::clone(rule), key })
     }
 
@@ -303,12 +327,17 @@ impl State {
             Order::Discussion => first_free(&mut self.waiting, &self.claims, rule, key)?,
             Order::Rule | Order::None => (0, None),
         };
-        let Waiting { bytes, caught_up, .. } = self.waiting.remove(at)?;
+        let Waiting { bytes, caught_up, arrived, .. } = self.waiting.remove(at)?;
         let (claim, generation) = (self.next_claim, self.generation);
         self.next_claim += 1;
         self.claims.push(Claimed { id: claim, generation, key });
-        Some(Work { claim, bytes, caught_up })
+        Some(Work { claim, bytes, caught_up, arrived })
     }
+}
+
+/// Where a rule's notifications say which discussion they are about.
+pub(super) fn discussion(rule: &Rule) -> OrderKey {
+    OrderKey::of(&rule.subscription.method.output, "discussion")
 }
 
 /// Finds the first notification whose line has no run under way.

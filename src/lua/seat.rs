@@ -11,9 +11,9 @@ use mlua::{Function, Table};
 use super::{
     Counters,
     load::Loaded,
-    queue::{CREDITS, Lane},
+    queue::{self, CREDITS, Lane},
 };
-use crate::{report::Origin, rules::Rule};
+use crate::{report::Origin, rules::Rule, schema::order::OrderKey};
 
 /// Credits that are given back at once while there is more to do. One by one, each would wake a feed that waits for
 /// credits to hand over a single notification: two switches of threads for each.
@@ -26,6 +26,8 @@ pub(super) struct Seat {
     pub(super) rule: Arc<Rule>,
     pub(super) name: Arc<str>,
     pub(super) subscription: Arc<str>,
+    /// Which discussion a notification is about.
+    pub(super) discussion: OrderKey,
     /// What is called, and its second argument: for what comes as it happens, and for what was caught up. Else why not.
     pub(super) call: Result<(Function, [Table; 2]), String>,
     counters: Arc<Counters>,
@@ -54,7 +56,8 @@ impl Seat {
             .handler(&rule)
             .and_then(|function| both().map(|both| (function, both)).map_err(|error| error.to_string()));
         let (name, subscription) = (rule.name.as_str().into(), rule.subscription.name.as_str().into());
-        Rc::new(Self { lane, generation, rule, name, subscription, call, counters, earned: Cell::new(0) })
+        let (discussion, earned) = (queue::discussion(&rule), Cell::new(0));
+        Rc::new(Self { lane, generation, rule, name, subscription, discussion, call, counters, earned })
     }
 
     /// Keeps the credit of a run that ended; whether it is the first one kept.

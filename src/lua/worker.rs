@@ -30,6 +30,7 @@ use super::{
     mailbox::{Mail, Mailbox},
     permits::Permit,
     queue::{Lane, Next, Work},
+    restraint::{self, Cause, Leave},
     seat::{Claim, Seat},
 };
 use crate::{
@@ -43,6 +44,9 @@ const TURN: usize = 64;
 /// What Lua raises where it gets no memory.
 const NO_MEMORY: &str = "not enough memory";
 
+/// The number of no run: that of a future that tells something later.
+const NO_RUN: u64 = u64::MAX;
+
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
 
@@ -54,6 +58,7 @@ struct Run {
     /// The last command it waited for, to name what a timeout interrupted.
     waits_for: Option<Arc<str>>,
     streams: RunStreams,
+    cause: Cause,
 }
 
 /// Why a run failed.
@@ -154,10 +159,12 @@ impl Worker {
             Mail::Seat { lane, rule, generation } => {
                 let counters = Arc::clone(&self.counters);
                 let seat = Seat::new(&self.script, Arc::clone(&lane), generation, rule, counters);
+                self.tell_later(restraint::inherited(&seat, &self.script.host));
                 self.seats.insert(Arc::as_ptr(&lane), seat);
                 self.memory = self.seats.values().map(|seat| seat.rule.limits.memory).max().unwrap_or_default();
                 let permits = self.seats.values().map(|seat| Permit::of(&seat.rule)).collect();
                 self.script.host.permits.replace(permits);
+                self.script.host.buffers.limit(self.memory);
                 self.start_ready(&lane);
             }
             Mail::Ready(lane) => self.start_ready(&lane),
@@ -207,6 +214,9 @@ impl Worker {
     fn start(&mut self, seat: &Rc<Seat>, work: &Work) {
         self.started += 1;
         let claim = Claim::new(seat, work.claim);
+        if restraint::leaves_out(seat, work) {
+            return self.settle(claim, None);
+        }
         let (handler, about) = match &seat.call {
             Ok((handler, about)) => (handler.clone(), about[usize::from(work.caught_up)].clone()),
             Err(cause) => return self.settle(claim, Some(Fault::new(FailureKind::Error, cause.clone()))),
@@ -230,7 +240,8 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                let run = Run { claim, thread, deadline, bounds, waits_for: None, streams: RunStreams::default() };
+                let (streams, cause) = (RunStreams::default(), Cause::new(work));
+                let run = Run { claim, thread, deadline, bounds, waits_for: None, streams, cause };
                 self.resume(id, run, (handler, table, about));
             }
             Err(error) => self.settle(claim, Some(Fault::new(FailureKind::Memory, error.to_string()))),
@@ -309,15 +320,28 @@ impl Worker {
     }
 
     fn wait(&mut self, id: u64, mut run: Run, ticket: u64) {
-        let Some(pending) = self.script.host.take_pending(ticket) else {
+        let Some((pending, held)) = self.script.host.take_pending(ticket) else {
             let message = "waited for the same call twice".to_owned();
             return self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
         };
-        run.waits_for = Some(name_of(&pending));
-        run.streams.watch(&pending);
+        let pending = run.streams.watch(pending);
         let (deadline, daemon) = (run.deadline, self.daemon.clone());
+        let (leave, later) = restraint::asks(&run.claim.seat, &self.script.host, &mut run.cause, &pending, deadline);
+        run.waits_for = Some(name_of(&pending, &leave));
         self.runs.insert(id, run);
-        self.waiting.push(Box::pin(async move { (id, timeout_at(deadline, pending.carry_out(daemon)).await.ok()) }));
+        self.tell_later(later);
+        let answer = async move { leave.carry_out(pending, daemon, &held).await };
+        self.waiting.push(Box::pin(async move { (id, timeout_at(deadline, answer).await.ok()) }));
+    }
+
+    fn tell_later(&mut self, all: impl IntoIterator<Item = impl Future<Output = ()> + 'static>) {
+        let run_of_none = |told| -> Waiting {
+            Box::pin(async move {
+                told.await;
+                (NO_RUN, None)
+            })
+        };
+        self.waiting.extend(all.into_iter().map(run_of_none));
     }
 
     fn go_on(&mut self, id: u64, answer: Option<Result<Outcome, CallError>>) {
@@ -414,6 +438,8 @@ fn over_memory(limit: usize) -> String {
     format!("the script uses more than {}; the rule's `memory` sets the limit", size(limit))
 }
 
-fn name_of(pending: &Pending) -> Arc<str> {
-    pending.command().map_or_else(|| "sleep".into(), |command| format!("olvid.{}", command.name).into())
+fn name_of(pending: &Pending, leave: &Leave) -> Arc<str> {
+    let Some(command) = pending.command() else { return "sleep".into() };
+    let held_back = if leave.is_held_back() { ", held back by the rule's `command_rate`" } else { "" };
+    format!("olvid.{}{held_back}", command.name).into()
 }

@@ -18,6 +18,7 @@ use crate::diagnostic::{Diagnostic, Severity, counted, render};
 
 mod feed;
 mod reload;
+mod restrained;
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,7 +34,13 @@ pub enum Format {
 const LONGEST_TEXT: usize = 4000;
 
 /// Fields that the form for people has in front or in its sentence.
-const IN_WORDS: [&str; 18] = [
+const IN_WORDS: [&str; 24] = [
+    "about",
+    "author",
+    "count",
+    "left_out",
+    "pause",
+    "rate",
     "rule",
     "rules",
     "streams",
@@ -153,6 +160,7 @@ impl Record {
                 }
                 record
             }
+            Event::Restrained(origin, what) => restrained::told(origin, what),
             Event::Notice(text) => Self::new(Level::Warn, "notice", text.clone(), vec![]),
             Event::Stopping { pending } => {
                 Self::new(Level::Info, "stopping", format!("stopping; {pending} notifications to finish"), vec![])

@@ -18,6 +18,7 @@ pub(super) const SUBSCRIPTION: &str = "subscription";
 pub(super) const HANDLER: &str = "handler";
 pub(super) const LUA: &str = "lua";
 const CATCH_UP: &str = "catch_up";
+const IGNORE_SELF: &str = "ignore_self";
 
 /// Names longer than this fill a log line.
 const MAX_NAME: usize = 100;
@@ -58,7 +59,7 @@ static KEYS: [Key; 17] = [
     },
     Key { name: "loop_limit", synonyms: &["loops", "max_loops", "breaker"], reads: Reads::Term(terms::limit) },
     Key {
-        name: "ignore_self",
+        name: IGNORE_SELF,
         synonyms: &["ignore_own", "skip_self", "ignore_bot", "ignore_me"],
         reads: Reads::Term(terms::ignore_self),
     },
@@ -128,15 +129,35 @@ pub(super) fn read_term(context: &mut Context<'_>, entry: &Entry, terms: &mut Te
 }
 
 /// Tells a rule that asks for what its subscription cannot give.
-pub(super) fn check_catch_up(context: &mut Context<'_>, entries: &[Entry], subscription: &Subscription) {
-    let asks = |entry: &&Entry| entry.key == CATCH_UP && matches!(entry.value.value, Value::Bool(true));
-    let Some(entry) = entries.iter().find(asks).filter(|_| subscription.recovery.is_none()) else { return };
-    let can = context.catalog.subscriptions().iter().filter(|known| known.recovery.is_some());
-    let can: Vec<_> = can.map(|known| format!("`{}`", known.name)).collect();
-    let message = format!("{} cannot be caught up: the daemon does not keep what was missed", subscription.name);
-    let help = format!("remove `{CATCH_UP}`; it is for {}", can.join(", "));
+pub(super) fn check_subscription(context: &mut Context<'_>, entries: &[Entry], subscription: &Subscription) {
+    let name = &subscription.name;
+    let lost = || {
+        let message = format!("{name} cannot be caught up: the daemon does not keep what was missed");
+        Diagnostic::error("no-catch-up", message)
+    };
+    check(context, entries, CATCH_UP, |known| known.recovery.is_some(), subscription, lost);
+    let unsaid = || {
+        let message = format!("{name} does not say who did it: there is nothing to ignore one's own by");
+        Diagnostic::error("no-author", message)
+    };
+    check(context, entries, IGNORE_SELF, |known| known.author.is_some(), subscription, unsaid);
+}
+
+fn check(
+    context: &mut Context<'_>,
+    entries: &[Entry],
+    key: &str,
+    can: impl Fn(&Subscription) -> bool,
+    subscription: &Subscription,
+    mistake: impl Fn() -> Diagnostic,
+) {
+    let asks = |entry: &&Entry| entry.key == key && matches!(entry.value.value, Value::Bool(true));
+    let Some(entry) = entries.iter().find(asks).filter(|_| !can(subscription)) else { return };
+    let fit = context.catalog.subscriptions().iter().filter(|known| can(known));
+    let fit: Vec<_> = fit.map(|known| format!("`{}`", known.name)).collect();
+    let help = format!("remove `{key}`; it is for {}", fit.join(", "));
     let place = context.document.value_place(entry);
-    context.tell(Diagnostic::error("no-catch-up", message).at(place).help(help));
+    context.tell(mistake().at(place).help(help));
 }
 
 pub(super) fn truth(context: &mut Context<'_>, entry: &Entry) -> Option<bool> {

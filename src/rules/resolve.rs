@@ -143,7 +143,7 @@ pub(super) fn rule(context: &mut Context<'_>, node: &Node) -> Option<Rule> {
     let subscription = entries.iter().find(|entry| entry.key == keys::SUBSCRIPTION);
     let subscription = subscription.and_then(|entry| self::subscription(context, entry));
     let request = if let Some(subscription) = &subscription {
-        keys::check_catch_up(context, entries, subscription);
+        keys::check_subscription(context, entries, subscription);
         parameters::read(context, subscription, &unknown)
     } else {
         parameters::unknown_everywhere(context, &unknown);

@@ -14,6 +14,7 @@ use prost_reflect::{
 };
 
 use super::{
+    acts::{self, AuthorPath},
     message::{Cardinality, Enum, Field, Kind, Message, Oneof},
     names,
     recovery::{self, Recovery},
@@ -67,6 +68,8 @@ pub struct Subscription {
     pub method: Method,
     /// How to find out what was missed; none where it is lost.
     pub recovery: Option<Arc<Recovery>>,
+    /// Where a notification says who did it; none where it does not.
+    pub author: Option<AuthorPath>,
 }
 
 /// A request and its answer.
@@ -76,6 +79,8 @@ pub struct Command {
     pub name: String,
     /// Whether it needs an administrator's key.
     pub admin: bool,
+    /// Whether others notice what it does, and may answer.
+    pub speaks: bool,
     /// How it is called and what the caller gets.
     pub shape: Shape,
     /// The RPC.
@@ -151,8 +156,8 @@ pub enum SchemaError {
     #[error("`{0}` has more than 64 fields")]
     Fields(String),
     /// An option that names what there is not.
-    #[error("the recovery of `{0}` does not fit: {1}")]
-    Recovery(String, &'static str),
+    #[error("an option of `{0}` does not fit: {1}")]
+    Option(String, &'static str),
 }
 
 impl Catalog {
@@ -183,7 +188,7 @@ impl Catalog {
                     let prefix = if admin { "admin_" } else { "" };
                     let name = format!("{prefix}{}", names::snake_case(&method.name));
                     let shape = Shape::of(&rpc, &method).ok_or_else(|| SchemaError::Shape(method.path.clone()))?;
-                    let entry = Arc::new(Command { name, admin, shape, method });
+                    let entry = Arc::new(Command { name, admin, speaks: acts::speaks(&rpc), shape, method });
                     by_path.insert(entry.method.path.clone(), Entry::Command(Arc::clone(&entry)));
                     commands.push(entry);
                 }
@@ -192,8 +197,9 @@ impl Catalog {
         let mut subscriptions = Vec::with_capacity(streams.len());
         for (rpc, method) in streams {
             let recovery = Recovery::of(&rpc, &method, &commands)?.map(Arc::new);
+            let author = AuthorPath::of(&rpc, &method)?;
             let (name, documented) = (names::snake_case(&method.name), method.name.clone());
-            let entry = Arc::new(Subscription { name, documented, method, recovery });
+            let entry = Arc::new(Subscription { name, documented, method, recovery, author });
             by_path.insert(entry.method.path.clone(), Entry::Subscription(Arc::clone(&entry)));
             subscriptions.push(entry);
         }

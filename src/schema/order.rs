@@ -29,6 +29,19 @@ impl OrderKey {
         Self(path)
     }
 
+    /// Names what the key is of: `discussion`, `group`; nothing where there is no key.
+    pub fn thing<'m>(&self, message: &'m Message) -> &'m str {
+        let (mut plan, mut thing) = (message, "");
+        for step in &self.0 {
+            let field = &plan.fields[*step];
+            thing = field.name.strip_suffix("_id").unwrap_or(if field.name == "id" { thing } else { &field.name });
+            if let Kind::Message(inner) = &field.kind {
+                plan = inner;
+            }
+        }
+        thing
+    }
+
     /// Reads the key; 0 when the notification has none.
     pub fn read(&self, message: &Message, bytes: &[u8]) -> Result<u64, WireError> {
         key(&self.0, message, bytes)
@@ -130,6 +143,18 @@ mod tests {
             }
         }
         names
+    }
+
+    #[test]
+    fn what_orders_has_a_name() {
+        let thing = |subscription: &str| {
+            let output = &Catalog::embedded().subscription(subscription).unwrap().method.output;
+            OrderKey::of(output, "discussion").thing(output)
+        };
+        assert_eq!(thing("message_received"), "discussion");
+        assert_eq!(thing("discussion_new"), "discussion");
+        assert_eq!(thing("group_member_joined"), "group");
+        assert_eq!(thing("call_ended"), "");
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Recovery {
         let value = options.get_extension(&option);
         let read =
             value.as_message().ok_or("it is no message").and_then(|named| Self::resolve(named, method, commands));
-        read.map(Some).map_err(|what| SchemaError::Recovery(method.path.clone(), what))
+        read.map(Some).map_err(|what| SchemaError::Option(method.path.clone(), what))
     }
 
     fn resolve(named: &DynamicMessage, method: &Method, commands: &[Arc<Command>]) -> Result<Self, &'static str> {
@@ -194,7 +194,7 @@ fn flag(plan: &Message, name: &str) -> Result<u32, &'static str> {
 }
 
 /// The indices of a path of names that ends in a number.
-fn path(plan: &Message, names: &str) -> Result<Vec<usize>, &'static str> {
+pub(super) fn path(plan: &Message, names: &str) -> Result<Vec<usize>, &'static str> {
     let Some((first, rest)) = names.split_once('.') else { return Ok(vec![number(plan, names)?]) };
     let (index, step) = field(plan, first)?;
     if step.cardinality == Cardinality::Repeated {

@@ -76,6 +76,7 @@ struct Rule {
     running: u64,
     handled: u64,
     failed: u64,
+    loops: Vec<Json>,
 }
 
 #[derive(Deserialize, Default)]
@@ -229,6 +230,12 @@ fn troubled(rules: &[Rule], out: &mut String) {
         if rule.queued.saturating_add(rule.running) >= CREDITS as u64 {
             let (queued, running) = (rule.queued, rule.running);
             troubles.push(format!("its queue is full ({queued} waiting, {running} running), so its stream waits"));
+        }
+        if !rule.loops.is_empty() {
+            troubles.push(format!(
+                "stopped {}: what belongs to one is left out for now",
+                counted(rule.loops.len(), "loop")
+            ));
         }
         if !troubles.is_empty() {
             out.push_str(std::mem::take(&mut title));
