@@ -10,17 +10,21 @@ use std::sync::atomic::AtomicU64;
 use crate::diagnostic::Diagnostic;
 
 mod alarm;
+mod bucket;
 mod call;
 mod convert;
 mod failure;
+mod fault;
 mod files;
 mod host;
 mod interrupt;
 mod json;
+mod line;
 mod load;
 mod mailbox;
 mod permits;
 mod queue;
+mod repeats;
 mod sandbox;
 mod script;
 mod seat;
@@ -28,6 +32,8 @@ mod spec;
 mod state;
 #[cfg(test)]
 mod tests;
+mod told;
+mod voice;
 mod worker;
 
 pub use alarm::Bell;

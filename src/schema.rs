@@ -11,6 +11,7 @@ pub mod message;
 pub mod names;
 pub mod order;
 pub mod recovery;
+pub mod subject;
 pub mod wire;
 
 pub use catalog::{Answer, Catalog, Command, Method, Shape, Subscription, Upload};

@@ -46,7 +46,7 @@ const NAMES: &[(&str, &[&str])] = &[
     // The name by which any object of the daemon is told from others of its kind.
     ("schema/order", &["id"]),
     // Keys of the log, of the status, of error values, of rule files and of the `rule` table that handlers get.
-    ("report", &["message", "timestamp", "name", "files"]),
+    ("report", &["message", "timestamp", "name", "files", "count"]),
     ("engine/board", &["files", "name"]),
     ("cli/serve", &["version"]),
     ("lua", &["message", "name", "place"]),
@@ -62,7 +62,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("lua/queue", &["discussion"]),
     // Words of Lua and of Rust's own: the function `type`, the key of a field that is no table, words of options.
     ("lua/sandbox", &["type"]),
-    ("lua/host", &["value"]),
+    ("lua/line", &["value"]),
     ("cli", &["identity"]),
     // A command of the program, and what it asks a running host for.
     ("cli/control", &["status"]),

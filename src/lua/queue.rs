@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use super::{
     Counters,
     mailbox::{Mail, Mailbox},
+    told::Told,
 };
 use crate::{
     rules::{Order, Rule},
@@ -52,6 +53,8 @@ pub struct RuleQueue(pub(super) Arc<Lane>);
 pub(super) struct Lane {
     credits: Semaphore,
     pub(super) counters: LaneCounters,
+    /// What its scripts said and what is owed of it.
+    pub(super) told: Arc<Told>,
     all: Arc<Counters>,
     state: Mutex<State>,
 }
@@ -116,8 +119,8 @@ impl RuleQueue {
 
     /// Makes one that counts what it accepts among all that is accepted, too.
     pub fn counted(all: &Arc<Counters>) -> Self {
-        let (counters, state) = (LaneCounters::default(), Mutex::default());
-        Self(Arc::new(Lane { credits: Semaphore::new(CREDITS), counters, all: Arc::clone(all), state }))
+        let (counters, told, state) = (LaneCounters::default(), Arc::default(), Mutex::default());
+        Self(Arc::new(Lane { credits: Semaphore::new(CREDITS), counters, told, all: Arc::clone(all), state }))
     }
 
     /// Waits for a credit, hands over as many of a batch as there are credits for, and returns how many; none when the
