@@ -10,18 +10,22 @@ use std::sync::atomic::AtomicU64;
 use crate::diagnostic::Diagnostic;
 
 mod alarm;
+mod bucket;
 mod buffers;
 mod call;
 mod convert;
 mod failure;
+mod fault;
 mod files;
 mod host;
 mod interrupt;
 mod json;
+mod line;
 mod load;
 mod mailbox;
 mod permits;
 mod queue;
+mod repeats;
 mod restraint;
 mod sandbox;
 mod script;
@@ -30,6 +34,8 @@ mod spec;
 mod state;
 #[cfg(test)]
 mod tests;
+mod told;
+mod voice;
 mod worker;
 
 pub use alarm::Bell;

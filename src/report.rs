@@ -13,6 +13,7 @@ use crate::diagnostic::Diagnostic;
 pub mod log;
 mod restrained;
 pub mod sink;
+pub mod text;
 
 pub use restrained::{Loop, Restrained};
 
@@ -126,6 +127,17 @@ pub enum Event {
         text: String,
         /// What it gave along.
         fields: Map<String, Json>,
+    },
+    /// Lines of a rule's script that were not told, as there were too many of them.
+    LinesLeftOut {
+        /// Whose.
+        origin: Origin,
+        /// How loud they were: what they were left out of is not shown to everybody.
+        level: Level,
+        /// How many.
+        count: u64,
+        /// Lines a second that the rule may write.
+        rate: u32,
     },
     /// A setting that is accepted but likely meant otherwise.
     Notice(String),
@@ -253,8 +265,12 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What the author reads.
     pub message: String,
+    /// What it was called for: `message 17`.
+    pub notification: Option<String>,
     /// The script's frames, the innermost first.
     pub traceback: Vec<String>,
+    /// How many such failures this stands for, all after one that was told in full; 0: it is that one.
+    pub repeats: u64,
 }
 
 /// What ended a run.
@@ -307,6 +323,14 @@ impl FailureKind {
             Self::Memory => "memory",
             Self::Denied => "denied",
             Self::Output => "output",
+        }
+    }
+
+    /// The rule key that sets the limit which was reached.
+    pub fn limit(self) -> Option<&'static str> {
+        match self {
+            Self::Error | Self::Denied => None,
+            Self::Timeout | Self::Cpu | Self::Memory | Self::Output => Some(self.name()),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod message;
 pub mod names;
 pub mod order;
 pub mod recovery;
+pub mod subject;
 pub mod wire;
 
 pub use acts::AuthorPath;

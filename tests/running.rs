@@ -11,6 +11,8 @@ mod process;
 mod site;
 #[path = "running/stopping.rs"]
 mod stopping;
+#[path = "running/telling.rs"]
+mod telling;
 
 use std::{fs, io::Write as _, process::Command};
 

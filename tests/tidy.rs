@@ -62,7 +62,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("lua/queue", &["discussion"]),
     // Words of Lua and of Rust's own: the function `type`, the key of a field that is no table, words of options.
     ("lua/sandbox", &["type"]),
-    ("lua/host", &["value"]),
+    ("lua/line", &["value"]),
     ("cli", &["identity"]),
     // A command of the program, and what it asks a running host for.
     ("cli/control", &["status"]),

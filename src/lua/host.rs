@@ -14,21 +14,26 @@ use std::{
 };
 
 use mlua::{Function, Lua, LuaString, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
-use serde_json::{Map, Value as Json};
+use tokio::time::Instant;
 
 use super::{
     buffers::{Buffers, Held},
     call::{Outcome, PageStream, Pending},
     convert::Converter,
     failure,
+    fault::Fault,
     files::Files,
-    interrupt, json,
+    interrupt::{self, Breach},
+    json,
+    line::Line,
     permits::{self, Permit, Refused},
-    seat::Seat,
+    seat::{Claim, Seat},
+    told::{Owing, Passage},
+    voice::Voice,
 };
 use crate::{
     daemon::CallError,
-    report::{Event, Level, Origin, Reporter},
+    report::{Event, Level, Reporter},
     rules::Limits,
     schema::{Answer, Catalog, Command, Shape, names},
 };
@@ -56,6 +61,16 @@ pub(super) struct Host {
     pub(super) permits: RefCell<Vec<Permit>>,
     /// What may be held for the script outside of its VM.
     pub(super) buffers: Rc<Buffers>,
+    /// The voice of that run, or of what runs on no rule's behalf.
+    pub(super) voice: RefCell<Rc<Voice>>,
+    /// What is between runs.
+    silence: Rc<Voice>,
+    /// What is to be told later.
+    pub(super) owing: RefCell<Owing>,
+    /// `pcall` and `tostring`, which describe what scripts raise.
+    pub(super) tostring: [Function; 2],
+    /// The metatable of refusals.
+    refusal: RefCell<Option<Table>>,
     pending: RefCell<HashMap<u64, (Pending, Held)>>,
     next_ticket: Cell<u64>,
 }
@@ -71,6 +86,7 @@ impl Host {
         let list = lua.create_table()?;
         list.raw_set("__name", "list")?;
         list.raw_set("__metatable", false)?;
+        let silence = Voice::aside();
         Ok(Rc::new(Self {
             converter: Converter::new(list),
             files,
@@ -80,6 +96,11 @@ impl Host {
             current: RefCell::default(),
             permits: RefCell::default(),
             buffers: Buffers::new(Limits::default().memory),
+            voice: RefCell::new(Rc::clone(&silence)),
+            silence,
+            owing: RefCell::default(),
+            tostring: failure::describing(lua)?,
+            refusal: RefCell::default(),
             pending: RefCell::default(),
             next_ticket: Cell::new(1),
         }))
@@ -90,12 +111,28 @@ impl Host {
         self.pending.borrow_mut().remove(&ticket)
     }
 
-    /// Who is speaking, and from where.
-    pub(super) fn origin(&self, lua: &Lua) -> Origin {
-        let place = place(lua);
-        match &*self.current.borrow() {
-            Some(seat) => seat.origin(&self.script, place),
-            None => Origin { rule: None, subscription: None, script: Arc::clone(&self.script), place },
+    /// From here on, nobody speaks for a rule.
+    pub(super) fn fall_silent(&self) {
+        self.current.take();
+        self.voice.replace(Rc::clone(&self.silence));
+    }
+
+    /// Which tables are refusals, before any script runs.
+    pub(super) fn set_refusal(&self, metatable: Table) {
+        self.refusal.replace(Some(metatable));
+    }
+
+    /// Whether a table is a refusal, as only the host makes them.
+    pub(super) fn is_refusal(&self, table: &Table) -> bool {
+        self.refusal.borrow().is_some() && table.metatable() == *self.refusal.borrow()
+    }
+
+    /// Tells why a run failed, or that it did once more.
+    pub(super) fn tell_failure(&self, claim: &Claim, fault: Fault) {
+        let Seat { lane, generation, .. } = &*claim.seat;
+        let failure = fault.of(claim, &self.script);
+        if let Some(due) = lane.told.failure(*generation, failure, Instant::now(), &self.reporter) {
+            self.owing.borrow_mut().add(&lane.told, due);
         }
     }
 
@@ -210,27 +247,33 @@ impl Host {
         }
     }
 
-    fn say(&self, lua: &Lua, level: &str, text: String, fields: Option<&Value>) {
+    /// Tells a line, unless there are too many of them. An error is that the run has said all that it may.
+    fn say(&self, lua: &Lua, level: &str, text: &LuaString, fields: Option<&Value>) -> Result<(), String> {
         let level = match level {
             "debug" => Level::Debug,
             "warn" => Level::Warn,
             "error" => Level::Error,
             _ => Level::Info,
         };
-        let fields = match fields {
-            // A log line is no reason to fail: what has no JSON form is told in its place.
-            Some(value @ Value::Table(_)) => match json::encode(&self.converter, value) {
-                Ok(Json::Object(fields)) => fields,
-                Ok(other) => Map::from_iter([("value".to_owned(), other)]),
-                Err(error) => Map::from_iter([("value".to_owned(), words(&error).into())]),
-            },
-            Some(Value::Nil) | None => Map::new(),
-            Some(other) => {
-                let shown = json::encode(&self.converter, other).unwrap_or_else(|error| words(&error).into());
-                Map::from_iter([("value".to_owned(), shown)])
+        let voice = Rc::clone(&self.voice.borrow());
+        let line = Line::new(&self.converter, &text.as_bytes(), fields);
+        if !voice.spend(line.bytes) {
+            interrupt::stop(Breach::Output);
+            return Err("this run has written more to the log than it may".to_owned());
+        }
+        if let Some((told, rate)) = &voice.told {
+            let origin = || voice.origin(&self.script, None);
+            match told.line(level, *rate, Instant::now(), origin) {
+                Passage::Open(before) => before.iter().for_each(|event| self.reporter.emit(event)),
+                Passage::Shut(due) => {
+                    self.owing.borrow_mut().add(told, due);
+                    return Ok(());
+                }
             }
-        };
-        self.reporter.emit(&Event::Said { origin: self.origin(lua), level, text, fields });
+        }
+        let origin = voice.origin(&self.script, place(lua));
+        self.reporter.emit(&Event::Said { origin, level, text: line.text, fields: line.fields });
+        Ok(())
     }
 }
 
@@ -280,8 +323,7 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     table.raw_set("place", lua.create_function(|lua, ()| Ok(place(lua)))?)?;
     let h = shared(host);
     let log = move |lua: &Lua, (level, text, fields): (String, LuaString, Option<Value>)| {
-        h.say(lua, &level, text.to_string_lossy(), fields.as_ref());
-        Ok(())
+        h.say(lua, &level, &text, fields.as_ref()).map_err(mlua::Error::runtime)
     };
     table.raw_set("log", lua.create_function(log)?)?;
     let h = shared(host);

@@ -151,6 +151,13 @@ pub(super) fn stop(breach: Breach) {
     });
 }
 
+/// The script's frames of a coroutine that waits, the innermost first.
+pub(super) fn frames(thread: &Thread) -> Vec<Frame> {
+    // SAFETY: the handle keeps the coroutine, whose stack stands still; nothing of it is changed.
+    unsafe { note_frames(thread.state()) };
+    FRAMES.with(RefCell::take)
+}
+
 /// Runs the coroutines of one VM within bounds, on the VM's thread.
 pub(super) struct Guard {
     watched: Box<Watched>,
@@ -312,7 +319,7 @@ fn stopped() -> *mut c_void {
 ///
 /// # Safety
 ///
-/// The coroutine must run, or be the one that a hook or a function of ours was called from.
+/// The coroutine must run or be suspended, or be the one that a hook or a function of ours was called from.
 unsafe fn note_frames(lua: *mut lua_State) {
     FRAMES.with(|frames| {
         let Ok(mut frames) = frames.try_borrow_mut() else { return };

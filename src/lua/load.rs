@@ -6,13 +6,14 @@ use mlua::{Function, Lua, Table, Value, chunk::ChunkMode};
 
 use super::{
     alarm::Alarm,
-    failure::Frame,
+    failure::{self, Frame},
     files::Files,
     host::{self, Host},
     interrupt::{Bounds, Breach, Guard},
     sandbox,
     script::LOADING,
     spec::{ScriptSpec, Text},
+    voice::Voice,
 };
 use crate::{
     diagnostic::{Diagnostic, Place, Source},
@@ -108,6 +109,7 @@ fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
         |text: &'static str, name: &str| lua.load(text).set_name(format!("=[{name}]")).set_mode(ChunkMode::Text);
     let prelude: Table = chunk(PRELUDE, "olvid").call(functions)?;
     let environment: Value = prelude.raw_get("methods_environment")?;
+    host.set_refusal(prelude.raw_get("refusal")?);
     let methods: Table = chunk(METHODS, "olvid methods").call(environment)?;
     methods.for_each(|message: String, functions: Table| {
         let metatable = lua.create_table()?;
@@ -170,22 +172,24 @@ impl Loaded {
         };
         let thread = self.lua.create_thread(self.drive.clone()).map_err(|error| failed(&error.to_string(), 1))?;
         let mut bounds = Bounds::new(time, STRETCH, self.memory);
+        self.host.voice.replace(Voice::aside());
         let ended = self.guard.resume(&self.lua, &thread, (function, argument), &mut bounds);
+        self.host.fall_silent();
         let mut values = match ended {
             Err(stopped) => {
                 let place = stopped.frames.first().map(|Frame { place, .. }| place.as_str());
                 return Err(placed(&self.breached(stopped.breach, time), place));
             }
-            Ok(Err(error)) => return Err(failed(&error.to_string(), 1)),
+            Ok(Err(error)) => return Err(failed(&failure::innermost(&error), 1)),
             Ok(Ok(values)) => values.into_iter(),
         };
         match (values.next(), values.next()) {
             (Some(Value::Boolean(true)), value) => Ok(value.unwrap_or(Value::Nil)),
-            (_, Some(Value::Table(failure))) => {
-                let text = |key: &str| failure.raw_get::<String>(key).unwrap_or_default();
+            (_, Some(Value::Table(told))) => {
+                let text = |key: &str| told.raw_get::<String>(key).unwrap_or_default();
                 Err(placed(&text("message"), Some(&text("place"))))
             }
-            (_, other) => Err(failed(&other.and_then(|other| other.to_string().ok()).unwrap_or_default(), 1)),
+            (_, other) => Err(failed(&failure::text(&self.host, &other.unwrap_or(Value::Nil)), 1)),
         }
     }
 

@@ -290,5 +290,6 @@ return {
   freeze = freeze,
   lookup = function(asked) return asked[1][asked[2]] end,
   pending = PENDING,
+  refusal = Refusal,
   methods_environment = { may_save = host.may_save, save = host.save_file, deny = deny, place = host.place },
 }

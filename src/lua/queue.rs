@@ -20,6 +20,7 @@ use super::{
     Counters,
     mailbox::{Mail, Mailbox},
     restraint::{Restraint, Silence},
+    told::Told,
 };
 use crate::{
     rules::{Order, Rule},
@@ -56,6 +57,8 @@ pub(super) struct Lane {
     credits: Semaphore,
     pub(super) counters: LaneCounters,
     pub(super) restraint: Restraint,
+    /// What its scripts said and what is owed of it.
+    pub(super) told: Arc<Told>,
     all: Arc<Counters>,
     state: Mutex<State>,
 }
@@ -127,6 +130,7 @@ impl RuleQueue {
             credits: Semaphore::new(CREDITS),
             counters: LaneCounters::default(),
             restraint: Restraint::default(),
+            told: Arc::default(),
             all: Arc::clone(all),
             state: Mutex::default(),
         }))

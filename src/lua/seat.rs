@@ -6,14 +6,19 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use bytes::Bytes;
 use mlua::{Function, Table};
 
 use super::{
     Counters,
     load::Loaded,
-    queue::{self, CREDITS, Lane},
+    queue::{self, CREDITS, Lane, Work},
 };
-use crate::{report::Origin, rules::Rule, schema::order::OrderKey};
+use crate::{
+    report::Origin,
+    rules::Rule,
+    schema::{order::OrderKey, subject::Subject},
+};
 
 /// Credits that are given back at once while there is more to do. One by one, each would wake a feed that waits for
 /// credits to hand over a single notification: two switches of threads for each.
@@ -91,11 +96,19 @@ impl Drop for Seat {
 pub(super) struct Claim {
     pub(super) seat: Rc<Seat>,
     id: Option<u64>,
+    /// The notification, to be named when its run fails.
+    bytes: Bytes,
 }
 
 impl Claim {
-    pub(super) fn new(seat: &Rc<Seat>, id: u64) -> Self {
-        Self { seat: Rc::clone(seat), id: Some(id) }
+    pub(super) fn new(seat: &Rc<Seat>, work: &Work) -> Self {
+        Self { seat: Rc::clone(seat), id: Some(work.claim), bytes: work.bytes.clone() }
+    }
+
+    /// Which notification it is: `message 17`.
+    pub(super) fn notification(&self) -> Option<String> {
+        let output = &self.seat.rule.subscription.method.output;
+        Subject::of(output)?.read(output, &self.bytes)
     }
 
     /// Ends the run; false when it was given up meanwhile.

@@ -16,6 +16,7 @@ mod interrupt;
 mod lanes;
 mod replace;
 mod state;
+mod telling;
 
 use super::*;
 use crate::{
@@ -41,6 +42,22 @@ fn run_until(code: &str, bodies: &[&str], order: Order, timeout: Duration, grace
 
 /// The same, within other limits.
 fn run_within(code: &str, bodies: &[&str], order: Order, limits: Limits, grace: Duration) -> Vec<String> {
+    let (sender, lines) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let tell = move |event: &Event| sender.lock().unwrap().send(line_of(event)).unwrap();
+    told_to(code, bodies, order, limits, grace, tell);
+    lines.iter().collect()
+}
+
+/// The same, with what happened told to a reader, which is gone when this returns.
+fn told_to(
+    code: &str,
+    bodies: &[&str],
+    order: Order,
+    limits: Limits,
+    grace: Duration,
+    tell: impl Fn(&Event) + Send + Sync + 'static,
+) {
     let source = Source::new("rules.yaml", "lua: |\n".to_owned() + code);
     let place = source.line(2);
     let subscription = Arc::clone(Catalog::embedded().subscription("message_received").unwrap());
@@ -64,17 +81,11 @@ fn run_within(code: &str, bodies: &[&str], order: Order, limits: Limits, grace: 
     let rule = Arc::new(rule);
     let rules = RuleSet { rules: vec![Arc::clone(&rule)], orphans: Vec::new(), ..RuleSet::default() };
     let spec = ScriptSpec::group(&rules).pop().unwrap();
-    let (sender, events) = mpsc::channel();
-    let sender = Mutex::new(sender);
+    let (held, freed) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
     let reporter = Reporter::new(vec![Box::new(move |event| {
-        let line = match event {
-            Event::Said { text, origin, .. } => format!("{text} @{}", origin.place.clone().unwrap_or_default()),
-            Event::Unhandled { count, .. } => format!("{count} unhandled"),
-            Event::RunAbandoned(origin) => format!("{} abandoned", origin.rule.as_deref().unwrap_or_default()),
-            Event::RunFailed(failure) => format!("{:?} {}", failure.kind, failure.message),
-            other => format!("{other:?}"),
-        };
-        sender.lock().unwrap().send(line).unwrap();
+        let _held = &held;
+        tell(event);
     })]);
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
@@ -91,13 +102,20 @@ fn run_within(code: &str, bodies: &[&str], order: Order, limits: Limits, grace: 
         assert!(script.ended(deadline + Duration::from_secs(10)).await);
     });
     // The channel closes when the thread has let go of the VM and everything in it: a VM that is kept fails here.
-    let mut lines = Vec::new();
-    loop {
-        match events.recv_timeout(Duration::from_secs(20)) {
-            Ok(line) => lines.push(line),
-            Err(mpsc::RecvTimeoutError::Disconnected) => return lines,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the VM was not freed"),
+    let freed = freed.recv_timeout(Duration::from_secs(20));
+    assert_eq!(freed, Err(mpsc::RecvTimeoutError::Disconnected), "the VM was not freed");
+}
+
+fn line_of(event: &Event) -> String {
+    match event {
+        Event::Said { text, origin, .. } => format!("{text} @{}", origin.place.clone().unwrap_or_default()),
+        Event::Unhandled { count, .. } => format!("{count} unhandled"),
+        Event::RunAbandoned(origin) => format!("{} abandoned", origin.rule.as_deref().unwrap_or_default()),
+        Event::RunFailed(failure) if failure.repeats > 0 => {
+            format!("{:?} {} ×{}", failure.kind, failure.message, failure.repeats)
         }
+        Event::RunFailed(failure) => format!("{:?} {}", failure.kind, failure.message),
+        other => format!("{other:?}"),
     }
 }
 
@@ -179,13 +197,9 @@ fn a_mistake_is_told_with_its_place_and_the_next_notification_is_handled() {
 #[test]
 fn a_run_that_waits_too_long_is_ended() {
     let lines = run("sleep(60)", &["x"], Order::None, Duration::from_millis(20));
-    assert_eq!(
-        lines,
-        [format!(
-            "{:?} not done after 20ms, waiting for sleep; the rule's `timeout` sets the limit",
-            FailureKind::Timeout
-        )]
-    );
+    let wanted = "not done after 20ms, waiting for sleep: the rule's `timeout` is 20ms; raise it there, or under \
+                  `defaults:`";
+    assert_eq!(lines, [format!("{:?} {wanted}", FailureKind::Timeout)]);
 }
 
 #[test]

@@ -11,11 +11,10 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use mlua::{IntoLuaMulti, Table, Thread, Value};
+use mlua::{IntoLuaMulti, Thread, Value};
 use tokio::{
     select,
     task::yield_now,
@@ -25,17 +24,21 @@ use tokio::{
 use super::{
     Counters,
     call::{Outcome, Pending, RunStreams},
-    interrupt::{Bounds, Breach, Stopped},
-    load::{Loaded, size},
+    failure::Scene,
+    fault::Fault,
+    interrupt::{self, Bounds, Breach, Stopped},
+    load::Loaded,
     mailbox::{Mail, Mailbox},
     permits::Permit,
     queue::{Lane, Next, Work},
     restraint::{self, Cause, Leave},
     seat::{Claim, Seat},
+    told::Owing,
+    voice::Voice,
 };
 use crate::{
     daemon::{CallError, Daemon},
-    report::{Event, Failure, FailureKind},
+    report::{Event, FailureKind, Reporter},
 };
 
 /// Runs of one lane that are started at a stretch: then others have their turn, and the clock is looked at.
@@ -53,20 +56,13 @@ const KEPT: usize = 64;
 struct Run {
     claim: Claim,
     thread: Thread,
+    voice: Rc<Voice>,
     deadline: Instant,
     bounds: Bounds,
     /// The last command it waited for, to name what a timeout interrupted.
     waits_for: Option<Arc<str>>,
     streams: RunStreams,
     cause: Cause,
-}
-
-/// Why a run failed.
-struct Fault {
-    kind: FailureKind,
-    message: String,
-    place: Option<String>,
-    traceback: Vec<String>,
 }
 
 /// A run's future: which run, and what came of it, or nothing when its time was over.
@@ -120,21 +116,23 @@ impl Worker {
         enum Wake {
             Mail(VecDeque<Mail>),
             Answer(u64, Option<Result<Outcome, CallError>>),
+            Owing,
             Deadline,
         }
         let mailbox = Arc::clone(&self.mailbox);
         while !self.is_finished() {
-            let stop_at = self.stop_at;
-            let deadline =
-                async { if let Some(at) = stop_at { sleep_until(at).await } else { std::future::pending().await } };
+            let deadline = until(self.stop_at);
+            let owing = until(self.script.host.owing.borrow().next());
             let wake = select! {
                 Some((run, answer)) = self.waiting.next(), if !self.waiting.is_empty() => Wake::Answer(run, answer),
                 mails = mailbox.take() => Wake::Mail(mails),
+                () = owing => Wake::Owing,
                 () = deadline => Wake::Deadline,
             };
             match wake {
                 Wake::Mail(mails) => mails.into_iter().for_each(|mail| self.receive(mail)),
                 Wake::Answer(run, answer) => self.go_on(run, answer),
+                Wake::Owing => self.tell(Owing::tell),
                 Wake::Deadline => return self.give_up(),
             }
             self.earned.drain(..).for_each(|seat| seat.give_back());
@@ -213,20 +211,20 @@ impl Worker {
 
     fn start(&mut self, seat: &Rc<Seat>, work: &Work) {
         self.started += 1;
-        let claim = Claim::new(seat, work.claim);
+        let claim = Claim::new(seat, work);
         if restraint::leaves_out(seat, work) {
             return self.settle(claim, None);
         }
         let (handler, about) = match &seat.call {
             Ok((handler, about)) => (handler.clone(), about[usize::from(work.caught_up)].clone()),
-            Err(cause) => return self.settle(claim, Some(Fault::new(FailureKind::Error, cause.clone()))),
+            Err(cause) => return self.settle(claim, Some(Fault::new(FailureKind::Error, cause))),
         };
         let output = &seat.rule.subscription.method.output;
         let table = match self.script.host.converter.table(&self.script.lua, output, &work.bytes) {
             Ok(table) => table,
             Err(error) => {
                 let message = format!("the notification cannot be read: {error}");
-                return self.settle(claim, Some(Fault::new(FailureKind::Error, message)));
+                return self.settle(claim, Some(Fault::new(FailureKind::Error, &message)));
             }
         };
         let limits = &seat.rule.limits;
@@ -240,11 +238,11 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                let (streams, cause) = (RunStreams::default(), Cause::new(work));
-                let run = Run { claim, thread, deadline, bounds, waits_for: None, streams, cause };
+                let (voice, streams, cause) = (Voice::of(seat), RunStreams::default(), Cause::new(work));
+                let run = Run { claim, thread, voice, deadline, bounds, waits_for: None, streams, cause };
                 self.resume(id, run, (handler, table, about));
             }
-            Err(error) => self.settle(claim, Some(Fault::new(FailureKind::Memory, error.to_string()))),
+            Err(error) => self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
         }
     }
 
@@ -252,16 +250,14 @@ impl Worker {
     fn resume(&mut self, id: u64, mut run: Run, arguments: impl IntoLuaMulti) {
         let seat = &run.claim.seat;
         *self.script.host.current.borrow_mut() = Some(Rc::clone(seat));
+        self.script.host.voice.replace(Rc::clone(&run.voice));
         let ended = self.script.guard.resume(&self.script.lua, &run.thread, arguments, &mut run.bounds);
-        *self.script.host.current.borrow_mut() = None;
+        self.script.host.fall_silent();
         let yielded = match ended {
             Err(stopped) => return self.stopped(run, stopped),
             Ok(Ok(yielded)) => yielded,
             Ok(Err(error)) => {
-                // Only what is beyond the prelude's own protection comes this way: memory, or the C stack.
-                let kind =
-                    if matches!(error, mlua::Error::MemoryError(_)) { FailureKind::Memory } else { FailureKind::Error };
-                return self.settle(run.claim, Some(Fault::new(kind, error.to_string())));
+                return self.settle(run.claim, Some(Fault::unprotected(&error, self.memory)));
             }
         };
         let mut yielded = yielded.into_iter();
@@ -271,40 +267,25 @@ impl Worker {
             }
             (Some(Value::Boolean(true)), _) => self.end(run, None),
             (Some(Value::Boolean(false)), Some(Value::Table(failure))) => {
-                self.end(run, Some(Fault::described(&failure)));
+                self.end(run, Some(Fault::described(&failure, self.memory)));
             }
             // Memory that ran out where Lua cannot collect any, as in deep recursion: no handler of errors is called.
             (Some(Value::Boolean(false)), Some(Value::String(text))) if text == NO_MEMORY => {
-                let message = over_memory(self.memory);
-                self.settle(run.claim, Some(Fault::new(FailureKind::Memory, message)));
+                self.settle(run.claim, Some(Fault::memory(self.memory)));
                 self.recover();
             }
-            _ => {
-                let message = "the error could not be described".to_owned();
-                self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
-            }
+            (_, error) => self.settle(run.claim, Some(Fault::undescribed(error.as_ref()))),
         }
     }
 
     /// Ends a run that breached a bound. Its coroutine is never resumed.
     fn stopped(&mut self, run: Run, stopped: Stopped) {
-        let limits = &run.claim.seat.rule.limits;
-        let (kind, message) = match stopped.breach {
-            Breach::Timeout => (FailureKind::Timeout, over_time(limits.timeout, "timeout", "")),
-            Breach::Cpu => (FailureKind::Cpu, over_time(limits.cpu, "cpu", " of CPU")),
-            Breach::Memory => (FailureKind::Memory, over_memory(self.memory)),
-            Breach::Output => {
-                let most = size(limits.output);
-                let message = format!("more than {most} written to the log; the rule's `output` sets the limit");
-                (FailureKind::Output, message)
-            }
-        };
-        let traceback = stopped.frames.iter().map(ToString::to_string).collect();
-        let place = stopped.frames.into_iter().next().map(|frame| frame.place);
-        self.settle(run.claim, Some(Fault { kind, message, place, traceback }));
+        let (breach, is_lost) = (stopped.breach, stopped.is_lost);
+        let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
+        self.settle(run.claim, Some(fault));
         drop(run.thread);
-        self.is_lost |= stopped.is_lost;
-        if stopped.breach == Breach::Memory {
+        self.is_lost |= is_lost;
+        if breach == Breach::Memory {
             self.recover();
         }
     }
@@ -321,8 +302,8 @@ impl Worker {
 
     fn wait(&mut self, id: u64, mut run: Run, ticket: u64) {
         let Some((pending, held)) = self.script.host.take_pending(ticket) else {
-            let message = "waited for the same call twice".to_owned();
-            return self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
+            let fault = Fault::new(FailureKind::Error, "waited for the same call twice");
+            return self.settle(run.claim, Some(fault));
         };
         let pending = run.streams.watch(pending);
         let (deadline, daemon) = (run.deadline, self.daemon.clone());
@@ -351,7 +332,7 @@ impl Worker {
             Some(Ok(values)) => self.resume(id, run, values),
             Some(Err(error)) => {
                 let message = format!("the answer cannot be read: {error}");
-                self.settle(run.claim, Some(Fault::new(FailureKind::Error, message)));
+                self.settle(run.claim, Some(Fault::new(FailureKind::Error, &message)));
             }
             None => self.time_out(run),
         }
@@ -360,10 +341,8 @@ impl Worker {
 
     /// Ends a run whose time is over. Its coroutine is never resumed.
     fn time_out(&mut self, run: Run) {
-        let limit = run.claim.seat.rule.limits.timeout;
-        let waiting = run.waits_for.as_deref().map_or_else(String::new, |name| format!(", waiting for {name}"));
-        let message = over_time(limit, "timeout", &waiting);
-        self.settle(run.claim, Some(Fault::new(FailureKind::Timeout, message)));
+        let fault = Fault::timeout(&run.claim.seat.rule.limits, run.waits_for.as_deref());
+        self.settle(run.claim, Some(fault.at(Scene::of(interrupt::frames(&run.thread)))));
     }
 
     fn end(&mut self, run: Run, fault: Option<Fault>) {
@@ -376,14 +355,18 @@ impl Worker {
     /// Ends a run, told first: the next of its line, on whichever thread, comes after.
     fn settle(&mut self, claim: Claim, fault: Option<Fault>) {
         let failed = fault.is_some();
-        if let Some(Fault { kind, message, place, traceback }) = fault {
-            let origin = claim.seat.origin(&self.script.host.script, place);
-            self.script.host.reporter.emit(&Event::RunFailed(Failure { origin, kind, message, traceback }));
+        if let Some(fault) = fault {
+            self.script.host.tell_failure(&claim, fault);
         }
         let seat = Rc::clone(&claim.seat);
         if claim.release(failed) && seat.earn() {
             self.earned.push(seat);
         }
+    }
+
+    /// Tells of what is owed to the log.
+    fn tell(&self, what: fn(&mut Owing, Instant, &Reporter)) {
+        what(&mut self.script.host.owing.borrow_mut(), Instant::now(), &self.script.host.reporter);
     }
 
     /// Names what is late: the runs under way, and for each rule what still waits.
@@ -407,35 +390,17 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        self.tell(Owing::tell_all);
         self.mailbox.close();
     }
 }
 
-impl Fault {
-    fn new(kind: FailureKind, message: String) -> Self {
-        Self { kind, message, place: None, traceback: Vec::new() }
+/// Waits for that time, or for ever.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
-
-    /// Reads what the prelude's handler of errors made.
-    fn described(failure: &Table) -> Self {
-        let text = |key: &str| failure.raw_get::<String>(key).ok();
-        let is = |key: &str| failure.raw_get::<bool>(key).unwrap_or_default();
-        let kind = match (is("memory"), is("denied")) {
-            (true, _) => FailureKind::Memory,
-            (_, true) => FailureKind::Denied,
-            _ => FailureKind::Error,
-        };
-        let traceback = failure.raw_get::<Vec<String>>("traceback").unwrap_or_default();
-        Self { kind, message: text("message").unwrap_or_default(), place: text("place"), traceback }
-    }
-}
-
-fn over_time(limit: Duration, key: &str, what: &str) -> String {
-    format!("not done after {limit:?}{what}; the rule's `{key}` sets the limit")
-}
-
-fn over_memory(limit: usize) -> String {
-    format!("the script uses more than {}; the rule's `memory` sets the limit", size(limit))
 }
 
 fn name_of(pending: &Pending, leave: &Leave) -> Arc<str> {

@@ -1,24 +1,25 @@
 //! The log: the wording of every event, and its two forms, lines for people and JSON objects for machines.
 //!
-//! A line is one line: whatever a message body or a script puts into a text, control and bidirectional characters are
-//! escaped, and what belongs to an event is a field, never part of a text that could be forged. Writing goes to standard
-//! error; a reader that went away is not our failure.
+//! What belongs to an event is a field, never part of a text that could be forged; how lines are kept apart from what
+//! strangers put into them is [`line`]'s. Writing goes to standard error; a reader that went away is not our failure.
 
 use std::{
-    fmt::Write as _,
     io::{IsTerminal as _, Write as _, stderr},
     sync::{Mutex, PoisonError},
 };
 
-use jiff::{Timestamp, tz::TimeZone};
-use serde_json::{Map, Value as Json};
+use jiff::Timestamp;
+use serde_json::Value as Json;
 
-use super::{Event, Failure, Fate, Level, Origin, ReloadResult, Sink};
+pub use super::text::escaped;
+use super::{Event, Level, ReloadResult, Sink};
 use crate::diagnostic::{Diagnostic, Severity, counted, render};
 
 mod feed;
+mod line;
 mod reload;
 mod restrained;
+mod run;
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,37 +30,6 @@ pub enum Format {
     /// One JSON object a line.
     Json,
 }
-
-/// Characters of one text; what is longer is cut, and says so.
-const LONGEST_TEXT: usize = 4000;
-
-/// Fields that the form for people has in front or in its sentence.
-const IN_WORDS: [&str; 24] = [
-    "about",
-    "author",
-    "count",
-    "left_out",
-    "pause",
-    "rate",
-    "rule",
-    "rules",
-    "streams",
-    "kind",
-    "traceback",
-    "fields",
-    "script",
-    "from",
-    "to",
-    "generation",
-    "trigger",
-    "result",
-    "took",
-    "added",
-    "removed",
-    "changed",
-    "scripts",
-    "kept",
-];
 
 /// Whether standard error takes colours.
 pub fn colour() -> bool {
@@ -116,6 +86,8 @@ pub struct Record {
     pub fields: Vec<(&'static str, Json)>,
     /// Lines that follow in the form for people.
     pub details: Vec<String>,
+    /// Whether the message is a script's, and may be made to look like something else.
+    pub is_foreign: bool,
 }
 
 impl Record {
@@ -142,24 +114,11 @@ impl Record {
             Event::CaughtUp { feeds, notifications } => feed::caught_up(feeds, *notifications),
             Event::Reloaded(reload) => reload::applied(reload),
             Event::ReloadRejected(reload) => reload::rejected(reload),
-            Event::ScriptFailed { script, fate } => {
-                let (event, message) = fate_of(*fate);
-                Self::new(Level::Error, event, message.to_owned(), vec![("script", Json::from(&**script))])
-            }
-            Event::RunFailed(failure) => Self::of_failure(failure),
-            Event::RunAbandoned(origin) => Self::new(
-                Level::Error,
-                "run_abandoned",
-                format!("still running at the end of the grace period, in {}", origin.script),
-                of(origin),
-            ),
-            Event::Said { origin, level, text, fields } => {
-                let mut record = Self::new(*level, "said", text.clone(), of(origin));
-                if !fields.is_empty() {
-                    record.fields.push(("fields", Json::Object(fields.clone())));
-                }
-                record
-            }
+            Event::ScriptFailed { script, fate } => run::script_failed(script, *fate),
+            Event::RunFailed(failure) => run::failed(failure),
+            Event::RunAbandoned(origin) => run::abandoned(origin),
+            Event::Said { origin, level, text, fields } => run::said(origin, *level, text, fields),
+            Event::LinesLeftOut { origin, level, count, rate } => run::lines_left_out(origin, *level, *count, *rate),
             Event::Restrained(origin, what) => restrained::told(origin, what),
             Event::Notice(text) => Self::new(Level::Warn, "notice", text.clone(), vec![]),
             Event::Stopping { pending } => {
@@ -172,10 +131,7 @@ impl Record {
                 let message = format!("stopped after {handled} notifications; {unhandled} were not handled in time");
                 Self::new(Level::Error, "stopped", message, vec![("unhandled", (*unhandled).into())])
             }
-            Event::Unhandled { origin, count } => {
-                let message = format!("{count} notifications were waiting at the end of the grace period");
-                Self::new(Level::Error, "unhandled", message, of(origin))
-            }
+            Event::Unhandled { origin, count } => run::unhandled(origin, *count),
         }
     }
 
@@ -189,18 +145,8 @@ impl Record {
         Self::new(level, event, mistake.message.clone(), fields)
     }
 
-    fn of_failure(failure: &Failure) -> Self {
-        let mut record = Self::new(Level::Error, "run_failed", failure.message.clone(), of(&failure.origin));
-        record.fields.push(("kind", failure.kind.name().into()));
-        if !failure.traceback.is_empty() {
-            record.fields.push(("traceback", failure.traceback.clone().into()));
-        }
-        record.details = failure.traceback.iter().map(|frame| format!("at {frame}")).collect();
-        record
-    }
-
     fn new(level: Level, event: &'static str, message: String, fields: Vec<(&'static str, Json)>) -> Self {
-        Self { level, event, message, fields, details: Vec::new() }
+        Self { level, event, message, fields, details: Vec::new(), is_foreign: false }
     }
 
     /// Writes the line of a form, unless it is below what is wanted.
@@ -211,47 +157,6 @@ impl Record {
             Format::Json => self.json(Timestamp::now(), out),
         }
     }
-
-    /// Writes the line that a machine reads.
-    pub fn json(&self, now: Timestamp, out: &mut String) {
-        let mut object = Map::new();
-        object.insert("timestamp".into(), format!("{now:.3}").into());
-        object.insert("level".into(), name(self.level).into());
-        object.insert("event".into(), self.event.into());
-        object.insert("message".into(), cut(&self.message).into());
-        object.extend(self.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        out.push_str(&Json::Object(object).to_string());
-        out.push('\n');
-    }
-
-    /// Writes the line that a person reads, and the details below it.
-    pub fn human(&self, now: Timestamp, colour: bool, out: &mut String) {
-        let time = now.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
-        let paint = |code: &'static str| if colour { code } else { "" };
-        let (level, reset) = (paint(shade(self.level)), paint("\x1b[0m"));
-        // Writing to a String does not fail.
-        let _ = write!(out, "{time} {level}{:<5}{reset} ", name(self.level));
-        if let Some(Json::String(rule)) = self.field("rule") {
-            let _ = write!(out, "{}{}{reset}: ", paint("\x1b[1m"), escaped(rule));
-        }
-        out.push_str(&escaped(&cut(&self.message)));
-        for (key, value) in self.fields.iter().filter(|(key, _)| !IN_WORDS.contains(key)) {
-            let _ = write!(out, " {}{key}={reset}{}", paint("\x1b[2m"), plain(value));
-        }
-        if let Some(Json::Object(fields)) = self.field("fields") {
-            for (key, value) in fields {
-                let _ = write!(out, " {}{}={reset}{}", paint("\x1b[2m"), escaped(key), plain(value));
-            }
-        }
-        for detail in &self.details {
-            let _ = write!(out, "\n    {}", escaped(detail));
-        }
-        out.push('\n');
-    }
-
-    fn field(&self, name: &str) -> Option<&Json> {
-        self.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
-    }
 }
 
 /// Each mistake as a line for machines.
@@ -259,101 +164,5 @@ fn mistakes(diagnostics: &[Diagnostic], rejected: bool, out: &mut String) {
     let now = Timestamp::now();
     for mistake in diagnostics {
         Record::of_mistake(mistake, rejected).json(now, out);
-    }
-}
-
-fn fate_of(fate: Fate) -> (&'static str, &'static str) {
-    match fate {
-        Fate::Died => {
-            ("script_died", "the script's thread ended unexpectedly; its rules stand still until it is loaded anew")
-        }
-        Fate::Lost => (
-            "script_lost",
-            "the script does not come back from a run that was stopped; it is given up with its variables and loaded anew",
-        ),
-        Fate::Abandoned => (
-            "script_lost",
-            "the script does not come back from a run that was stopped, as others before; its rules stand still until the \
-             script is changed or the host is started again",
-        ),
-        Fate::Spent => (
-            "script_spent",
-            "the script's variables hold nearly all the memory that it may use; it is loaded anew, without them",
-        ),
-    }
-}
-
-fn of(origin: &Origin) -> Vec<(&'static str, Json)> {
-    let optional = [("rule", &origin.rule), ("subscription", &origin.subscription)];
-    let mut fields: Vec<(_, Json)> =
-        optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?.into()))).collect();
-    fields.push(("script", (*origin.script).into()));
-    fields.extend(origin.place.as_ref().map(|place| ("place", place.as_str().into())));
-    fields
-}
-
-fn name(level: Level) -> &'static str {
-    match level {
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    }
-}
-
-fn shade(level: Level) -> &'static str {
-    match level {
-        Level::Debug => "\x1b[2m",
-        Level::Info => "\x1b[32m",
-        Level::Warn => "\x1b[33m",
-        Level::Error => "\x1b[31m",
-    }
-}
-
-fn plain(value: &Json) -> String {
-    match value {
-        Json::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => escaped(&cut(text)),
-        other => escaped(&cut(&other.to_string())),
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_TEXT) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}… ({} bytes left out)", &text[..end], text.len() - end),
-    }
-}
-
-/// Escapes what could end a line, colour a terminal or turn the direction of writing.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        let harmful = letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if harmful { out.extend(letter.escape_default()) } else { out.push(letter) }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostile_text_stays_on_its_line_and_in_its_field() {
-        let text = "hi\n00:00:00 error forged \u{1b}[31m\u{202e}".to_owned();
-        let origin = Origin { rule: Some("echo".into()), subscription: None, script: "echo.lua".into(), place: None };
-        let record = Record::of(&Event::Said { origin, level: Level::Info, text, fields: Map::new() });
-        let (mut human, mut json) = (String::new(), String::new());
-        record.human(Timestamp::UNIX_EPOCH, false, &mut human);
-        record.json(Timestamp::UNIX_EPOCH, &mut json);
-        assert!(human.ends_with("info  echo: hi\\n00:00:00 error forged \\u{1b}[31m\\u{202e}\n"), "{human}");
-        assert_eq!(json.lines().count(), 1);
-        let parsed: Json = serde_json::from_str(&json).unwrap();
-        assert_eq!(
-            (&parsed["level"], &parsed["event"], &parsed["rule"]),
-            (&"info".into(), &"said".into(), &"echo".into())
-        );
-        assert_eq!(parsed["timestamp"], "1970-01-01T00:00:00.000Z");
     }
 }

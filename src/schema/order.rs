@@ -88,7 +88,7 @@ fn nearest(message: &Message, name: &str) -> Option<Vec<usize>> {
     None
 }
 
-fn below(message: &Message, wanted: impl Fn(&str) -> bool) -> Option<Vec<usize>> {
+pub(super) fn below(message: &Message, wanted: impl Fn(&str) -> bool) -> Option<Vec<usize>> {
     message.fields.iter().enumerate().find_map(|(index, field)| match &field.kind {
         Kind::Message(inner) if wanted(&field.name) => Some(vec![index, inner.index_of("id")?]),
         _ => None,

@@ -44,7 +44,8 @@ impl Site {
     pub(crate) fn rules(&self) -> String {
         let (pattern, timeout) = (PATTERNS[self.pattern % PATTERNS.len()], 60 + self.timeout % 10);
         let mut rules = format!(
-            "rules:
+            "defaults: {{ log_rate: 0 }}
+rules:
   - name: ledger
     subscription: message_received
     filter: {{ body_search: '{pattern}' }}

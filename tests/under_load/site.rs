@@ -107,6 +107,7 @@ impl Site {
         let (order, inline) = (ORDERS[self.order], self.inline);
         format!(
             "# remark {remark}
+defaults: {{ log_rate: 0 }}
 rules:
   - name: received
     subscription: message_received

@@ -82,7 +82,13 @@ fn garbage_is_not_memory() {
 fn wall_clock_counts_while_it_computes() {
     let limits = Limits { timeout: Duration::from_millis(100), cpu: Duration::from_mins(1), ..Limits::default() };
     let told = attacked("while true do end", limits);
-    assert_eq!(told, ["Timeout not done after 100ms; the rule's `timeout` sets the limit", "alive @rules.yaml:3"]);
+    assert_eq!(
+        told,
+        [
+            "Timeout not done after 100ms: the rule's `timeout` is 100ms; raise it there, or under `defaults:`",
+            "alive @rules.yaml:3"
+        ]
+    );
 }
 
 #[test]
@@ -214,7 +220,7 @@ end";
     let (script, _) = bench.serve("ping", &queue).await;
     finish(full).await;
     let told = bench.said(2).await;
-    let expected = "ping.lua:3: the script uses more than 4 MiB; the rule's `memory` sets the limit";
+    let expected = "ping.lua:3: the script uses more than 4 MiB: the rule's `memory` is 4 MiB; raise it there, or under `defaults:`";
     assert!(told[0].ends_with(expected), "{told:?}");
     assert_eq!(told[1], "next\t0");
     finish(script).await;

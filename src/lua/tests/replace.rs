@@ -55,7 +55,8 @@ async fn nothing_is_lost_or_doubled_over_many_swaps_under_load() {
   if tonumber(n.message.body) % 7 == 0 then sleep(0.001) end
   print(n.message.discussion_id .. ' ' .. n.message.body)
 end";
-    let bench = Bench::new(&[("rules.yaml", PING), ("ping.lua", counting)]);
+    let rules = format!("defaults: {{ log_rate: 0 }}\n{PING}");
+    let bench = Bench::new(&[("rules.yaml", &rules), ("ping.lua", counting)]);
     let queue = RuleQueue::new();
     let (mut script, _) = bench.serve("ping", &queue).await;
     let feed = queue.clone();

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Level, Record, counted, of};
+use super::{Level, Record, counted, run::of};
 use crate::report::{Loop, Origin, Restrained};
 
 pub(super) fn told(origin: &Origin, what: &Restrained) -> Record {
