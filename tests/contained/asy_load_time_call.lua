@@ -1,0 +1,3 @@
+-- expect: load "for handlers"
+olvid.identity_get {}
+return function() end

@@ -1,0 +1,2 @@
+-- expect: load
+while true do pcall(sleep, 3600) end

@@ -1,0 +1,3 @@
+-- expect: load
+assert(coroutine.resume(coroutine.create(function() sleep(3600) end)))
+return function() end

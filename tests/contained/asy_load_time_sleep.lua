@@ -1,0 +1,3 @@
+-- expect: load "for handlers"
+sleep(3600)
+return function() end

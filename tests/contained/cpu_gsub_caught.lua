@@ -1,0 +1,7 @@
+-- expect: cpu
+-- rule: cpu=100ms
+return require "attack"(function()
+  while true do
+    pcall(string.gsub, "abc", "%w", function() while true do end end)
+  end
+end)

@@ -1,0 +1,5 @@
+-- expect: cpu
+-- rule: cpu=100ms
+return require "attack"(function()
+  return tostring(setmetatable({}, { __tostring = function() while true do end end }))
+end)

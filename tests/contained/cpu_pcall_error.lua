@@ -1,0 +1,5 @@
+-- expect: cpu
+-- rule: cpu=100ms
+return require "attack"(function()
+  while true do pcall(error) end
+end)

@@ -1,0 +1,7 @@
+-- expect: cpu
+-- rule: cpu=100ms
+return require "attack"(function()
+  while true do
+    pcall(table.sort, { 3, 2, 1 }, function() while true do end end)
+  end
+end)

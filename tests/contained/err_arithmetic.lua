@@ -1,0 +1,2 @@
+-- expect: error "attempt to perform arithmetic"
+return require "attack"(function(notification) return notification + 1 end)

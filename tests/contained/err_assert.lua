@@ -1,0 +1,2 @@
+-- expect: error "assertion failed!"
+return require "attack"(function() assert(false) end)

@@ -1,0 +1,2 @@
+-- expect: error
+return require "attack"(function() assert(nil, setmetatable({}, { __tostring = error })) end)

@@ -1,0 +1,2 @@
+-- expect: error "true"
+return require "attack"(function() error(true) end)

@@ -1,0 +1,4 @@
+-- expect: error "non-closable"
+return require "attack"(function()
+  local _ <close> = {}
+end)

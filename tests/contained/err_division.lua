@@ -1,0 +1,2 @@
+-- expect: error "attempt to"
+return require "attack"(function() return 1 // 0 end)

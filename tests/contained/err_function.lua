@@ -1,0 +1,2 @@
+-- expect: error "function"
+return require "attack"(function() error(print) end)

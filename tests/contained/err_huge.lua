@@ -1,0 +1,5 @@
+-- expect: error "xxxx" or memory
+-- rule: memory=16MiB
+return require "attack"(function()
+  error(("x"):rep(4 << 20))
+end)

@@ -1,0 +1,2 @@
+-- expect: error "in the module"
+return require "attack"(function() require "lib.fails" end)

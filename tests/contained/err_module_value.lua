@@ -1,0 +1,2 @@
+-- expect: error
+return require "attack"(function() require "lib.fails_oddly" end)

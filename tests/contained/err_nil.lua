@@ -1,0 +1,2 @@
+-- expect: error "nil"
+return require "attack"(function() error(nil) end)

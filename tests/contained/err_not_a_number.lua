@@ -1,0 +1,2 @@
+-- expect: error
+return require "attack"(function() error(0 / 0) end)

@@ -1,0 +1,2 @@
+-- expect: error
+return require "attack"(function() error(json.null) end)

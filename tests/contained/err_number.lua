@@ -1,0 +1,2 @@
+-- expect: error "1.5"
+return require "attack"(function() error(1.5) end)

@@ -1,0 +1,2 @@
+-- expect: error "compare"
+return require "attack"(function() table.sort { 1, "x", {}, print } end)

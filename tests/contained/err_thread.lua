@@ -1,0 +1,2 @@
+-- expect: error "thread"
+return require "attack"(function() error(coroutine.create(print)) end)

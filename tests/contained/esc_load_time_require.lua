@@ -1,0 +1,3 @@
+-- expect: load
+require "outside"
+return function() end

@@ -1,0 +1,4 @@
+-- expect: denied "permissions"
+return require "attack"(function()
+  olvid.identity_set_photo { path = "attack.lua" }
+end)

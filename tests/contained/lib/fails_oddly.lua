@@ -1,0 +1,2 @@
+-- A module that fails with a value that cannot be shown.
+error(setmetatable({}, { __tostring = error }))

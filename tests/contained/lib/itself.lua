@@ -1,0 +1,2 @@
+-- A module that needs itself.
+return require "lib.itself"

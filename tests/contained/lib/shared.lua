@@ -1,0 +1,2 @@
+-- A module that returns a table.
+return {}

@@ -1,0 +1,2 @@
+-- expect: load
+while true do print(("x"):rep(1000)) end

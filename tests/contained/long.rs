@@ -1,0 +1,229 @@
+//! What takes long or measures times: how late attacks end, what a thousand rounds of them leave behind, and what limits
+//! cost. CONTRIBUTING.md says how to run these.
+#![allow(clippy::print_stderr, reason = "they tell their figures")]
+
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    harness::{Complaints, Host, PATIENCE, is_failure, kind_of, site, with_program},
+    script::{FAMILIES, Script, all},
+    site::Site,
+    told::{Line, Told},
+};
+
+/// An attack ends so long after its limit at the latest, and the canary answers so soon.
+const LATE: i64 = 250;
+const SOON: i64 = 20;
+
+/// Between two beats of the canary.
+const PULSE: Duration = Duration::from_millis(10);
+
+/// What a thousand rounds may leave behind, in kilobytes.
+const LEAK: u64 = 5 << 10;
+
+/// Rounds until everything is as large as it gets.
+const WARM: usize = 50;
+
+/// Little time for each attack, and all that it says.
+const HURRIED: [(&str, &str); 5] =
+    [("cpu", "20ms"), ("timeout", "200ms"), ("log_rate", "0"), ("command_rate", "0"), ("loop_limit", "0")];
+
+/// Notifications of one measurement, by handler.
+const HANDLERS: [(&str, &str, usize); 2] = [
+    ("a trivial handler", "", 50_000),
+    ("10,000 iterations", "local sum = 0 for at = 1, 10000 do sum = sum + at % 7 end", 5_000),
+];
+
+const MEASUREMENTS: usize = 7;
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// The largest value that so many of a hundred do not exceed.
+fn percentile(values: &mut [i64], percent: usize) -> i64 {
+    values.sort_unstable();
+    values[(values.len() * percent / 100).min(values.len() - 1)]
+}
+
+/// A duration as rules write it, in milliseconds.
+fn milliseconds(text: &str) -> i64 {
+    let (number, unit) = text.split_at(text.find(|letter: char| letter.is_alphabetic()).unwrap());
+    number.parse::<i64>().unwrap()
+        * [("ms", 1), ("s", 1000), ("h", 3_600_000)].iter().find(|(name, _)| *name == unit).unwrap().1
+}
+
+/// When a run of a script must have ended, whatever ends it.
+fn limit(script: &Script, kind: &str) -> i64 {
+    let key = |name, default| milliseconds(script.key(name).unwrap_or(default));
+    let (timeout, cpu) = (key("timeout", "30s"), key("cpu", "1s"));
+    if kind == "timeout" { timeout } else { cpu.min(timeout) }
+}
+
+#[test]
+#[ignore = "measures times on a machine that does nothing else; see CONTRIBUTING.md"]
+fn an_attack_ends_with_its_limit_and_others_are_served_meanwhile() {
+    let (scripts, mut complaints) = (all(), Complaints::default());
+    let (mut late, mut songs) = (Vec::new(), Vec::new());
+    for family in FAMILIES {
+        let site = &site();
+        let scripts: Vec<_> = scripts.iter().filter(|script| script.name.starts_with(family)).collect();
+        let scripts: Vec<_> =
+            scripts.into_iter().filter(|script| script.may_run() && !script.may_be_refused()).collect();
+        if scripts.is_empty() {
+            continue;
+        }
+        let host = Host::start(site, scripts, &[]);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    site.emit(1, &format!("at {}", now()));
+                    thread::sleep(PULSE);
+                }
+            });
+            for (number, script) in host.scripts.iter().enumerate() {
+                let begun = now();
+                host.attack(number);
+                let since = Instant::now();
+                while !host.is_through(number) && since.elapsed() < PATIENCE {
+                    host.told.wait(PULSE);
+                }
+                let lines = host.told.lines();
+                let failure = lines.0.iter().find(|line| line.event["rule"] == *script.name && is_failure(line));
+                let Some(failure) = failure else { continue };
+                let overrun = failure.time() - begun - limit(script, kind_of(failure));
+                late.push(overrun);
+                if overrun > LATE {
+                    complaints.add(&script.name, format!("{overrun} ms late: {}", failure.text_of("message")));
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        let sung =
+            |line: &Line| Some(line.time() - line.text_of("message").strip_prefix("seen at ")?.parse::<i64>().ok()?);
+        songs.extend(host.told.lines().0.iter().filter(|line| line.is("said", "canary")).filter_map(sung));
+    }
+    let ninety_nine = percentile(&mut songs, 99);
+    eprintln!(
+        "{} attacks end after their limit: median {} ms, p90 {} ms, max {} ms",
+        late.len(),
+        percentile(&mut late, 50),
+        percentile(&mut late, 90),
+        percentile(&mut late, 100)
+    );
+    let (half, most) = (percentile(&mut songs, 50), percentile(&mut songs, 100));
+    eprintln!("{} other notifications waited: median {half} ms, p99 {ninety_nine} ms, max {most} ms", songs.len());
+    if ninety_nine > SOON {
+        complaints.add("canary", format!("p99 is {ninety_nine} ms"));
+    }
+    complaints.assert_none();
+}
+
+#[test]
+#[ignore = "an hour or more; see CONTRIBUTING.md"]
+fn a_thousand_rounds_leave_nothing_behind() {
+    let rounds = env::var("OLVID_RULES_CONTAINED_ROUNDS").map_or(1000, |number| number.parse().unwrap());
+    let (scripts, site) = (all(), &site());
+    let scripts: Vec<_> = scripts.iter().filter(|script| script.may_run() && !script.may_be_refused()).collect();
+    let host = Host::start(site, scripts, &HURRIED);
+    let threads = host.told.script_threads();
+    let (mut base, mut ends) = (0, BTreeMap::<String, usize>::new());
+    for round in 1..=rounds {
+        for number in 0..host.scripts.len() {
+            host.attack(number);
+        }
+        let since = Instant::now();
+        let behind = |ends: &BTreeMap<String, usize>| {
+            let late = host.scripts.iter().filter(|script| ends.get(&script.name).is_none_or(|ends| *ends < round));
+            late.map(|script| script.name.as_str()).collect::<Vec<_>>()
+        };
+        while !behind(&ends).is_empty() {
+            assert!(since.elapsed() < PATIENCE * 4, "round {round}: {:?} do not go on", behind(&ends));
+            host.told.wait(PULSE);
+            for line in host.told.take().iter().filter(|line| line.event["message"] == "end") {
+                *ends.entry(line.text_of("rule").to_owned()).or_default() += 1;
+            }
+        }
+        let kilobytes = host.told.status("VmRSS");
+        if round <= WARM {
+            base = kilobytes;
+        }
+        if round % 50 == 0 || round == rounds {
+            eprintln!("round {round}: {kilobytes} kB, {} threads", host.told.script_threads());
+        }
+        if round == rounds && rounds > WARM {
+            assert!(kilobytes < base + LEAK, "{base} kB after {WARM} rounds, {kilobytes} kB after {rounds}");
+        }
+    }
+    assert_eq!(host.told.script_threads(), threads);
+}
+
+/// What one measurement found: microseconds of CPU, and of time, for each notification.
+#[derive(Clone, Copy)]
+struct Cost {
+    cpu: f64,
+    time: f64,
+}
+
+fn measure(site: &Site, variable: &str, notifications: usize) -> Cost {
+    let command = site.command(&["run", "--log-format", "json", "rules.yaml"]);
+    let told = Told::start(&mut with_program(&command, variable));
+    assert!(told.until(PATIENCE, |lines| lines.iter().any(|line| line.event["event"] == "feed_opened")));
+    let said = |text: &str| told.until(PATIENCE, |lines| lines.iter().any(|line| line.event["message"] == *text));
+    site.emit(1, "first");
+    assert!(said("first"));
+    let (cpu, time) = (told.cpu(), Instant::now());
+    for _ in 0..notifications {
+        site.emit(1, "x");
+    }
+    site.emit(1, "last");
+    assert!(said("last"), "{}", told.last(5));
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(u32::try_from(notifications).unwrap());
+    Cost { cpu: each(told.cpu().saturating_sub(cpu)), time: each(time.elapsed()) }
+}
+
+/// Two builds are comparable where Lua's interpreter lies alike in both: `nm PROGRAM | grep luaV_execute` ends in the same
+/// two digits. Elsewhere within a line of the processor's cache, the same code takes up to a third longer.
+#[test]
+#[ignore = "measures; see CONTRIBUTING.md"]
+fn limits_cost() {
+    let programs: &[&str] = if env::var_os("BASELINE_PROGRAM").is_some() {
+        &["BASELINE_PROGRAM", "OLVID_RULES_TEST_PROGRAM"]
+    } else {
+        &["OLVID_RULES_TEST_PROGRAM"]
+    };
+    let site = site();
+    site.write("rules.yaml", "rules:\n  - { name: cost, subscription: message_received, handler: cost.lua }\n");
+    for (name, body, notifications) in HANDLERS {
+        let script =
+            "return function(n)\n BODY\n local text = n.message.body if text ~= 'x' then print(text) end\nend\n";
+        site.write("cost.lua", script.replace("BODY", body));
+        let mut costs = vec![Vec::new(); programs.len()];
+        for _ in 0..MEASUREMENTS {
+            for (program, costs) in programs.iter().zip(&mut costs) {
+                costs.push(measure(&site, program, notifications));
+            }
+        }
+        let mut medians = Vec::new();
+        for (program, costs) in programs.iter().zip(&costs) {
+            let sorted = |of: fn(&Cost) -> f64| {
+                let mut values: Vec<_> = costs.iter().map(of).collect();
+                values.sort_by(f64::total_cmp);
+                [values[0], values[values.len() / 2], values[values.len() - 1]]
+            };
+            let (cpu, time) = (sorted(|cost| cost.cpu), sorted(|cost| cost.time));
+            eprintln!("{name}, {program}: CPU {cpu:.2?} µs, time {time:.2?} µs a notification (min, median, max)");
+            medians.push(cpu[1]);
+        }
+        if let [before, after] = medians[..] {
+            eprintln!("{name}: {:+.1} % CPU", (after / before - 1.0) * 100.0);
+        }
+    }
+}

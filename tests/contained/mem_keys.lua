@@ -1,0 +1,6 @@
+-- expect: memory
+-- rule: memory=8MiB
+return require "attack"(function()
+  local kept = {}
+  for at = 1, math.huge do kept[at + 0.5] = true end
+end)

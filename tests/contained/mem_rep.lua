@@ -1,0 +1,5 @@
+-- expect: memory or error
+-- rule: memory=8MiB
+return require "attack"(function()
+  return ("x"):rep(1000000000)
+end)

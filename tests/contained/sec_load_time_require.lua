@@ -1,0 +1,3 @@
+-- expect: load
+require "secret_key"
+return function() end

@@ -1,0 +1,1 @@
+escaped: a text that is no Lua

@@ -1,0 +1,6 @@
+-- expect: error
+return require "attack"(function()
+  local object = {}
+  setmetatable(object, { __call = object })
+  object()
+end)

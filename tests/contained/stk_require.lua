@@ -1,0 +1,4 @@
+-- expect: error "requires itself"
+return require "attack"(function()
+  require "lib.itself"
+end)
