@@ -103,7 +103,9 @@ impl Told {
             }
             Heard::Counted(due) => Some(due),
         };
-        told.into_iter().for_each(|failure| reporter.emit(&Event::RunFailed(failure)));
+        for failure in told {
+            reporter.emit(&Event::RunFailed(failure));
+        }
         due
     }
 
@@ -161,7 +163,9 @@ impl Owing {
                 return true;
             }
             let (events, next) = told.due(now);
-            events.iter().for_each(|event| reporter.emit(event));
+            for event in &events {
+                reporter.emit(event);
+            }
             next.inspect(|next| *due = *next).is_some()
         });
     }
@@ -169,7 +173,9 @@ impl Owing {
     /// Tells all, before its time.
     pub(super) fn tell_all(&mut self, now: Instant, reporter: &Reporter) {
         for (told, _) in mem::take(&mut self.0) {
-            told.rest(now).iter().for_each(|event| reporter.emit(event));
+            for event in told.rest(now) {
+                reporter.emit(&event);
+            }
         }
     }
 }
@@ -239,7 +245,9 @@ mod tests {
         assert_eq!((&*heard.lock().unwrap(), owing.next()), (&vec![7], None));
         for _ in 0..3 {
             let due = told.failure(1, failure(), start, &reporter);
-            due.into_iter().for_each(|due| owing.add(&told, due));
+            if let Some(due) = due {
+                owing.add(&told, due);
+            }
         }
         lines(&told, Some((&mut owing, &told)), 20, start);
         owing.tell_all(start, &reporter);

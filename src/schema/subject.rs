@@ -59,8 +59,8 @@ fn id(kind: &Kind, value: Value<'_>) -> Option<String> {
             while let Some((index, value)) = reader.advance().ok()? {
                 match (&plan.fields[index].kind, value) {
                     (Kind::Enum(values), Value::Enum(number)) => {
-                        let named = values.values.iter().find(|value| value.number == number);
-                        names.push(named.map_or_else(|| number.to_string(), |value| value.name.clone()));
+                        let found = values.values.iter().find(|value| value.number == number);
+                        names.push(found.map_or_else(|| number.to_string(), |value| value.name.clone()));
                     }
                     (kind @ (Kind::Uint64 | Kind::Int64 | Kind::Uint32 | Kind::Int32), value) => {
                         numbers.extend(id(kind, value));

@@ -76,7 +76,7 @@ impl Record {
         }
         if let Some(Json::Object(fields)) = self.field("fields") {
             for (key, value) in fields {
-                let _ = write!(out, " {}{}={reset}{}", paint("\x1b[2m"), self.own_name(key), plain(value));
+                let _ = write!(out, " {}{}={reset}{}", paint("\x1b[2m"), own_name(key), plain(value));
             }
         }
         for detail in &self.details {
@@ -91,18 +91,18 @@ impl Record {
         self.field("rule").or_else(script)?.as_str()
     }
 
-    /// The name of a script's field, which is no name of the host's.
-    fn own_name(&self, key: &str) -> String {
-        let is_plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.');
-        match key {
-            _ if OWN.contains(&key) => format!("fields.{key}"),
-            _ if !key.is_empty() && key.chars().all(is_plain) => escaped(key),
-            _ => quoted(key),
-        }
-    }
-
     fn field(&self, name: &str) -> Option<&Json> {
         self.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+}
+
+/// The name of a script's field, which is no name of the host's.
+fn own_name(key: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.');
+    match key {
+        _ if OWN.contains(&key) => format!("fields.{key}"),
+        _ if !key.is_empty() && key.chars().all(is_plain) => escaped(key),
+        _ => quoted(key),
     }
 }
 
