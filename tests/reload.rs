@@ -160,11 +160,13 @@ async fn no_rules_at_all_are_a_mistake() {
 #[tokio::test]
 async fn changed_parameters_open_the_new_stream_first_and_nothing_is_lost_or_doubled() {
     let script = "return function(n) print(n.message.body) end";
-    let mut host = setup().file("first.lua", script).start().await;
+    // More lines than a rule may write at once.
+    let rules = format!("defaults: {{ log_rate: 0 }}\n{RULES}");
+    let mut host = setup().file("rules.yaml", rules.clone()).file("first.lua", script).start().await;
     let mut sent = 0_u64;
     for round in 0..10 {
         let pattern = if round % 2 == 0 { "^m" } else { "^m[0-9]" };
-        host.write("rules.yaml", RULES.replace("body_search: .", &format!("body_search: '{pattern}'")));
+        host.write("rules.yaml", rules.replace("body_search: .", &format!("body_search: '{pattern}'")));
         let simulator = host.simulator.handle();
         let more = async {
             for number in sent..sent + 300 {
