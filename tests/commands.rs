@@ -70,9 +70,9 @@ impl Case {
         match self.command.shape {
             Shape::List(_) | Shape::Pages => format!(
                 "do local all = json.array {{}} for each in olvid.{name} {arguments} do all[#all + 1] = each end \
-                 print(json.encode {{ answer = all }}) end"
+                 say(json.encode {{ answer = all }}) end"
             ),
-            _ => format!("print(json.encode {{ answer = olvid.{name} {arguments} }})"),
+            _ => format!("say(json.encode {{ answer = olvid.{name} {arguments} }})"),
         }
     }
 }
@@ -115,15 +115,31 @@ fn cases() -> Vec<Case> {
     all.collect()
 }
 
+/// A log line is cut where it is long: a text in parts, none of which ends within a character, and an empty line.
+const SAY: &str = r"
+local function say(text)
+  local from = 1
+  while from <= #text do
+    local to = math.min(#text + 1, from + 4000)
+    while to <= #text and text:byte(to) & 0xC0 == 0x80 do to = to - 1 end
+    print(text:sub(from, to - 1))
+    from = to
+  end
+  print('')
+end
+";
+
 /// Runs cases in one handler and compares what arrived and what came back.
 async fn run(cases: &[Case], setup: impl FnOnce(Setup) -> Setup) {
     let code = cases.iter().map(Case::code).collect::<Vec<_>>().join("\n");
-    let host = setup(handler(&code)).start().await;
+    let host = setup(handler(&(SAY.to_owned() + &code))).start().await;
     for case in cases {
         host.simulator.script(&case.command.name, Reply::Bytes(case.reply.clone()), 1);
     }
     start(&host);
-    let said = host.done().await;
+    let lines = host.done().await;
+    let said: Vec<_> =
+        lines.split(|line| line.is_empty()).map(|parts| parts.concat()).filter(|said| !said.is_empty()).collect();
     let recorded = host.recorded();
     assert_eq!((said.len(), recorded.len()), (cases.len(), cases.len()));
     for ((case, said), (command, request)) in cases.iter().zip(said).zip(recorded) {

@@ -323,8 +323,7 @@ pub(crate) fn examples() -> Setup {
 /// A host with one rule for every received message. `code` is the body of its handler, with `message`, in `t.lua` from
 /// line 3 on; it says `done` when it is through.
 pub(crate) fn handler(code: &str) -> Setup {
-    const RULES: &str =
-        "rules:\n  - name: test\n    subscription: message_received\n    timeout: 2m\n    handler: t.lua\n";
+    const RULES: &str = "rules:\n  - name: test\n    subscription: message_received\n    timeout: 2m\n    cpu: 1m\n    memory: 256MiB\n    output: 16MiB\n    handler: t.lua\n";
     let script = format!(
         "return function(notification)\n  local message = notification.message\n{code}\n  print('done')\nend\n"
     );
