@@ -20,6 +20,7 @@ mod files;
 mod host;
 mod interrupt;
 mod json;
+mod library;
 mod line;
 mod load;
 mod mailbox;

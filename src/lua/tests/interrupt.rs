@@ -40,6 +40,12 @@ fn nothing_catches_the_end_of_a_run() {
         "error(setmetatable({}, { __tostring = function() while true do end end }))",
         "while true do pcall(table.sort, { 3, 2, 1 }, function() while true do end end) end",
         "while true do pcall(string.gsub, 'aaa', 'a', function() while true do end end) end",
+        "while true do pcall(string.match, 'x' .. (' '):rep(262144) .. 'x', '^%s*(.-)%s*$') end",
+        "('a'):rep(400):find('.-.-.-.-.-b')",
+        "(' '):rep(262144):gsub('%s*$', function() while true do end end)",
+        "table.concat(setmetatable({}, { __index = table.concat }), '', 1, math.maxinteger)",
+        "table.move({}, 1, math.maxinteger - 1, 2)",
+        "table.insert(setmetatable({}, { __len = function() return 1 << 61 end }), 1, 1)",
         "table.sort({ 3, 2, 1 }, function() while true do pcall(function() while true do end end) end end)",
         "local t = setmetatable({}, { __lt = function() while true do end end }) table.sort { t, t, t }",
         "for _ in function() while true do end end do end",
@@ -97,7 +103,7 @@ fn what_was_stopped_in_one_run_can_be_neither_resumed_nor_closed_into_life() {
 if n.message.body == 'attack' then
   kept = coroutine.create(function()
     local x <close> = setmetatable({}, { __close = function() while true do end end })
-    table.sort({ 3, 2, 1 }, function() while true do end end)
+    tostring(setmetatable({}, { __tostring = function() while true do end end }))
   end)
   coroutine.resume(kept)
 end
