@@ -17,6 +17,8 @@ mod convert;
 mod failure;
 mod fault;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod interrupt;
 mod json;
