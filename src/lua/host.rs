@@ -42,7 +42,7 @@ use crate::{
 const LONGEST_SLEEP: f64 = 86_400.0;
 
 /// Why a call cannot be made where Lua's own C functions call the script back.
-const NO_WAITING: &str = "cannot wait for an answer inside a metamethod that a function of the library calls";
+const NO_WAITING: &str = "cannot wait for an answer inside a sort comparator, a gsub callback or a metamethod";
 
 /// Calls, streams and timers that the runs of one script may have under way.
 const MOST_PENDING: usize = 10_000;

@@ -3,8 +3,8 @@
 //! No hook runs inside a C function, so a script can be stopped only between them: each must end by itself, after work that
 //! its arguments are in proportion to. Those that need not are replaced here, with stock Lua's results and words:
 //!
-//! - `string.find`, `match`, `gmatch`, `gsub`: a matcher that looks up ([`pattern`]). Functions that `gsub` calls are called
-//!   from Lua (`library.lua`), and may wait for an answer there.
+//! - `string.find`, `match`, `gmatch`, `gsub`: a matcher that looks up ([`pattern`]). What `gsub` calls
+//!   is called from Lua (`library.lua`), and cannot yield, as in stock Lua ([`interrupt::entered`]).
 //! - `string.rep` repeats nothing for ever; `string.format` spends a microsecond on each directive and on six bytes of
 //!   `%q`; `os.date` likewise; `load` compiles some texts in quadratic time. Their arguments are limited.
 //! - `table.insert`, `remove`, `move`, `concat`, `unpack` and `sort` believe a table's `__len`, and read and write it

@@ -78,7 +78,7 @@ end
 
 local function await(command, ticket)
   if not isyieldable() then
-    error("cannot wait here: " .. command .. " was called inside a metamethod that a function of the library calls", 3)
+    error("cannot wait here: " .. command .. " was called inside a sort comparator, a gsub callback or a metamethod", 3)
   end
   return settled(command, yield(PENDING, ticket))
 end

@@ -103,7 +103,7 @@ fn what_was_stopped_in_one_run_can_be_neither_resumed_nor_closed_into_life() {
 if n.message.body == 'attack' then
   kept = coroutine.create(function()
     local x <close> = setmetatable({}, { __close = function() while true do end end })
-    tostring(setmetatable({}, { __tostring = function() while true do end end }))
+    table.sort({ 3, 2, 1 }, function() while true do end end)
   end)
   coroutine.resume(kept)
 end
