@@ -17,9 +17,12 @@ mod convert;
 mod failure;
 mod fault;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod interrupt;
 mod json;
+mod library;
 mod line;
 mod load;
 mod mailbox;

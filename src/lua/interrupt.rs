@@ -38,7 +38,7 @@ use mlua::{
     ffi::{self, lua_Alloc, lua_Debug, lua_State},
 };
 
-pub(super) use base::functions;
+pub(super) use base::{entered, functions};
 use timer::Timer;
 
 use super::{

@@ -12,7 +12,7 @@ local create, status, running = coroutine.create, coroutine.status, coroutine.ru
 local isyieldable, yield = coroutine.isyieldable, coroutine.yield
 local error, pcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget =
   error, pcall, select, setmetatable, getmetatable, tostring, type, rawset, rawget
-local load, string_format, concat, pack, unpack = load, string.format, table.concat, table.pack, table.unpack
+local string_format, concat, pack, unpack = string.format, table.concat, table.pack, table.unpack
 
 local next = next
 
@@ -273,9 +273,6 @@ globals.sleep = function(seconds)
   local ticket, mistake = host.sleep(seconds, isyieldable())
   if not ticket then error(mistake, 2) end
   await("sleep", ticket)
-end
-globals.load = function(chunk, name, _, environment)
-  return load(chunk, name or "=(load)", "t", environment == nil and globals or environment)
 end
 
 -- One coroutine runs handler after handler: `false, failure` tells the worker that one failed, `true` that it did not.

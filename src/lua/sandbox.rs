@@ -2,6 +2,8 @@
 
 use mlua::{Lua, LuaOptions, StdLib, Table, Value};
 
+use super::library;
+
 /// Functions of the base library that stay; `load`, `print` and `require` are the prelude's.
 const BASE: &[&str] = &[
     "_VERSION",
@@ -53,6 +55,7 @@ pub(super) fn new_vm() -> mlua::Result<Lua> {
     kept.raw_set("os", os)?;
     replace(&all, &kept)?;
     all.raw_set("_G", &all)?;
+    library::install(&lua)?;
     if let Some(strings) = lua.type_metatable::<mlua::LuaString>() {
         // A script that could reach the metatable of all strings could change what every string does.
         strings.raw_set("__metatable", false)?;
