@@ -79,7 +79,7 @@ fn an_attack_ends_with_its_limit_and_others_are_served_meanwhile() {
         if scripts.is_empty() {
             continue;
         }
-        let host = Host::start(site, scripts, &[]);
+        let host = Host::start(site, scripts, &[]).unwrap();
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -132,7 +132,7 @@ fn a_thousand_rounds_leave_nothing_behind() {
     let rounds = env::var("OLVID_RULES_CONTAINED_ROUNDS").map_or(1000, |number| number.parse().unwrap());
     let (scripts, site) = (all(), &site());
     let scripts: Vec<_> = scripts.iter().filter(|script| script.may_run() && !script.may_be_refused()).collect();
-    let host = Host::start(site, scripts, &HURRIED);
+    let host = Host::start(site, scripts, &HURRIED).unwrap();
     let threads = host.told.script_threads();
     let (mut base, mut ends) = (0, BTreeMap::<String, usize>::new());
     for round in 1..=rounds {
