@@ -1,4 +1,4 @@
--- expect: error or cpu
+-- expect: error or cpu or memory
 -- rule: cpu=200ms
 return require "attack"(function()
   local list = setmetatable({}, {
