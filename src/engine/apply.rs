@@ -156,7 +156,10 @@ impl Engine {
         self.retired.push(Arc::clone(&script));
         tokio::spawn(async move {
             if !script.ended(Instant::now() + time + LAST_MOMENT).await {
-                reporter.emit(&Event::RunAbandoned(origin));
+                reporter.emit(&match script.is_lost() {
+                    true => Event::RunFailed(script.lost_run(origin)),
+                    false => Event::RunAbandoned(origin),
+                });
             }
         });
     }

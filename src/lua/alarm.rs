@@ -5,7 +5,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
 };
 
@@ -24,6 +24,8 @@ pub struct Bell {
 #[derive(Debug)]
 pub(super) struct Alarm {
     cause: AtomicU8,
+    /// Whether the run that it was lost in met the limit of CPU rather than that of time.
+    by_cpu: AtomicBool,
     bell: Option<Bell>,
 }
 
@@ -50,12 +52,13 @@ impl Bell {
 
 impl Alarm {
     pub(super) fn new(bell: Option<Bell>) -> Arc<Self> {
-        Arc::new(Self { cause: AtomicU8::new(0), bell })
+        Arc::new(Self { cause: AtomicU8::new(0), by_cpu: AtomicBool::new(false), bell })
     }
 
     /// The thread does not come back. Safe in a signal's handler: it sets a flag and writes a byte.
-    pub(super) fn raise_lost(&self) {
+    pub(super) fn raise_lost(&self, by_cpu: bool) {
         let Some(bell) = &self.bell else { return };
+        self.by_cpu.store(by_cpu, Ordering::Release);
         if self.cause.swap(LOST, Ordering::AcqRel) != LOST {
             bell.lost.fetch_add(1, Ordering::AcqRel);
             bell.ring();
@@ -70,6 +73,10 @@ impl Alarm {
 
     pub(super) fn is_lost(&self) -> bool {
         self.cause.load(Ordering::Acquire) == LOST
+    }
+
+    pub(super) fn is_lost_by_cpu(&self) -> bool {
+        self.by_cpu.load(Ordering::Acquire)
     }
 
     pub(super) fn is_spent(&self) -> bool {

@@ -52,6 +52,9 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Ticks that a run which was told to end may go on for, in some function of C: then its thread is given up.
 const LOST: u32 = 100;
 
+/// Ticks after which it gets no more memory: far more than the next instruction needs to be reached.
+const LATE: u32 = 20;
+
 /// What a hook that cannot yield raises. Nobody can make the same value: its address is ours.
 static STOPPED: u8 = 0;
 
@@ -177,6 +180,15 @@ impl Guard {
         Ok(Self { watched: Box::new(watched), alarm, _timer: Timer::start(TICK, tick)? })
     }
 
+    /// Gives back to the system what the VM has freed: an allocator keeps much of what was used for once.
+    pub(super) fn release(&self) {
+        #[cfg(target_env = "gnu")]
+        // SAFETY: has no requirements.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
+
     /// Says that the VM is full and stays so.
     pub(super) fn raise_spent(&self) {
         self.alarm.raise_spent();
@@ -259,7 +271,7 @@ impl Present {
             let alarm = self.alarm.load(Ordering::Relaxed);
             if overdue == LOST && !alarm.is_null() {
                 // SAFETY: the guard that put it there holds it for as long as the run lasts.
-                unsafe { (*alarm).raise_lost() };
+                unsafe { (*alarm).raise_lost(self.breach() == Breach::Cpu as u8) };
             }
         }
     }
@@ -278,10 +290,15 @@ extern "C" fn tick(_signal: c_int) {
     PRESENT.with(Present::look);
 }
 
-/// Has the coroutine's next instruction call the hook.
+/// Has the coroutine's next instruction call the hook. Once: with a deep stack, setting it takes longer than a tick.
 fn arm(coroutine: *mut lua_State) {
     // SAFETY: it runs on this thread, so it is alive and nobody else touches it; made to be called from handlers.
-    unsafe { ffi::lua_sethook(coroutine, Some(hook), ffi::LUA_MASKCOUNT, 1) };
+    unsafe {
+        let is_armed = ffi::lua_gethook(coroutine).is_some_and(|set| ptr::fn_addr_eq(set, hook as ffi::lua_Hook));
+        if !is_armed {
+            ffi::lua_sethook(coroutine, Some(hook), ffi::LUA_MASKCOUNT, 1);
+        }
+    }
 }
 
 /// Ends the run that breached a bound. One that is left from an earlier run takes itself away.
@@ -357,6 +374,10 @@ struct Watched {
 impl Watched {
     /// Whether a request is to be refused so that Lua collects and asks again.
     fn is_too_much(&self, block: *mut c_void, used: usize, size: usize) -> bool {
+        // What goes on in a function of C long after the run was told to end fails where it asks for more.
+        if PRESENT.with(|present| present.overdue.load(Ordering::Relaxed) > LATE) {
+            return true;
+        }
         if used <= self.limit.get() {
             return false;
         }

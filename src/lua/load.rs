@@ -1,6 +1,6 @@
 //! A script from its text to the functions that its rules name, or the mistakes that keep it from running.
 
-use std::{fs, io, path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, fs, io, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use mlua::{Function, Lua, Table, Value, chunk::ChunkMode};
 
@@ -42,6 +42,8 @@ pub(super) struct Loaded {
     pub(super) pending: Table,
     /// What the script returned; nothing for a handler in a rule file.
     pub(super) value: Value,
+    /// What rules' names for functions stood for when they were first looked for.
+    functions: RefCell<HashMap<Option<String>, Function>>,
     /// Finds a function of a table that the script made; metamethods of the script's may run.
     lookup: Function,
     /// Puts a table in front of another one, through which nobody can change it.
@@ -80,6 +82,7 @@ pub(super) fn load(
         lookup: prelude.raw_get("lookup").map_err(broken)?,
         freeze: prelude.raw_get("freeze").map_err(broken)?,
         value: Value::Nil,
+        functions: RefCell::default(),
         memory: spec.memory(),
         source,
         host,
@@ -131,7 +134,7 @@ impl Loaded {
     pub(super) fn handler(&self, rule: &Rule) -> Result<Function, String> {
         match &rule.handler {
             Handler::Script { function, .. } => self
-                .named(function.as_deref())
+                .found(function.as_deref())
                 .map_err(|(message, help)| format!("`{}` {message}; {help}", self.host.script)),
             // Compiled for each rule it is given for: the line that it stands in may be another one now.
             Handler::Inline { code, line, .. } => self.compile(code, *line).map_err(|error| syntax_message(&error)),
@@ -222,6 +225,16 @@ impl Loaded {
             .map_err(|told| told.into_iter().map(|told| told.message).collect::<Vec<_>>().join("; "))
     }
 
+    /// The function of that name, which is looked for once: what a script's metamethods gave then stays.
+    fn found(&self, name: Option<&str>) -> Result<Function, (String, String)> {
+        if let Some(function) = self.functions.borrow().get(&name.map(str::to_owned)) {
+            return Ok(function.clone());
+        }
+        let function = self.named(name)?;
+        self.functions.borrow_mut().insert(name.map(str::to_owned), function.clone());
+        Ok(function)
+    }
+
     fn named(&self, name: Option<&str>) -> Result<Function, (String, String)> {
         match (&self.value, name) {
             (Value::Function(function), None) => Ok(function.clone()),
@@ -305,7 +318,7 @@ fn check_handlers(spec: &ScriptSpec, loaded: &Loaded) -> Result<(), Vec<Diagnost
     let source = &loaded.source;
     let mut mistakes: Vec<Diagnostic> = Vec::new();
     for (place, name) in &spec.origins {
-        if let Err((message, help)) = loaded.named(name.as_deref()) {
+        if let Err((message, help)) = loaded.found(name.as_deref()) {
             let last = source.line(source.text.trim_end().lines().count().max(1));
             let diagnostic = Diagnostic::error("no-handler", format!("`{}` {message}", spec.name));
             mistakes.push(diagnostic.at(place.clone()).related(last, "the script ends here").help(help));

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     daemon::Daemon,
     diagnostic::{Diagnostic, Place},
-    report::Reporter,
+    report::{Failure, FailureKind, Origin, Reporter},
     rules::{Rule, inputs::Inputs},
 };
 
@@ -246,6 +246,14 @@ impl Script {
     /// Whether the thread does not come back from a run that was stopped.
     pub fn is_lost(&self) -> bool {
         self.alarm.is_lost()
+    }
+
+    /// What is told of a run that it was lost in.
+    pub fn lost_run(&self, origin: Origin) -> Failure {
+        let kind = if self.alarm.is_lost_by_cpu() { FailureKind::Cpu } else { FailureKind::Timeout };
+        let limit = kind.name();
+        let message = format!("it goes on after its `{limit}` in a function of Lua's library; it was given up");
+        Failure { origin, kind, message, notification: None, traceback: Vec::new(), repeats: 0 }
     }
 
     /// Whether its variables leave no memory to work with.

@@ -29,7 +29,7 @@ pub enum ScriptKey {
 }
 
 /// A script and the rules that name it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ScriptSpec {
     /// As the rules name it, for display and in errors.
     pub name: Arc<str>,
@@ -49,7 +49,7 @@ pub struct ScriptSpec {
     pub(super) origins: Vec<(Place, Option<String>)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Text {
     /// `real` is where the path led to when rules were grouped.
     File {
@@ -144,21 +144,21 @@ impl ScriptSpec {
     /// Loads the script in a VM of its own and throws it away: everything that can be known without a daemon. It has as
     /// much time as when it is loaded to run.
     pub fn check(&self, admin: bool) -> Vec<Diagnostic> {
-        // Not on the caller's thread: a VM's C stack is bounded by its own thread.
-        thread::scope(|scope| {
-            let (told, loaded) = mpsc::sync_channel(1);
-            let load = scope.spawn(move || {
-                let result = load::load(self, &Reporter::default(), admin, Alarm::new(None));
-                told.send(result.err().unwrap_or_default()).unwrap_or_default();
-            });
-            let told = match loaded.recv_timeout(LOADING) {
-                Ok(mistakes) => mistakes,
-                Err(mpsc::RecvTimeoutError::Timeout) => vec![unfinished(&self.name, self.place())],
-                Err(mpsc::RecvTimeoutError::Disconnected) => vec![crashed(&self.name)],
-            };
-            drop(load.join());
-            told
-        })
+        // Not on the caller's thread: a VM's C stack is bounded by its own thread, which is left alone if it does not end.
+        let (told, loaded) = mpsc::sync_channel(1);
+        let spec = self.clone();
+        let load = move || {
+            let result = load::load(&spec, &Reporter::default(), admin, Alarm::new(None));
+            told.send(result.err().unwrap_or_default()).unwrap_or_default();
+        };
+        if let Err(error) = thread::Builder::new().spawn(load) {
+            return vec![Diagnostic::error("script-failed", format!("no thread for `{}`: {error}", self.name))];
+        }
+        match loaded.recv_timeout(LOADING) {
+            Ok(mistakes) => mistakes,
+            Err(mpsc::RecvTimeoutError::Timeout) => vec![unfinished(&self.name, self.place())],
+            Err(mpsc::RecvTimeoutError::Disconnected) => vec![crashed(&self.name)],
+        }
     }
 
     /// Bytes that its VM may hold: the most that any of its rules has.

@@ -50,6 +50,9 @@ const NO_MEMORY: &str = "not enough memory";
 /// The number of no run: that of a future that tells something later.
 const NO_RUN: u64 = u64::MAX;
 
+/// A VM with less than that is left to collect by itself.
+const WORTH_COLLECTING: usize = 4 * 1024 * 1024;
+
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
 
@@ -285,15 +288,16 @@ impl Worker {
         self.settle(run.claim, Some(fault));
         drop(run.thread);
         self.is_lost |= is_lost;
-        if breach == Breach::Memory {
+        if breach == Breach::Memory || self.script.lua.used_memory() > WORTH_COLLECTING {
             self.recover();
         }
     }
 
-    /// Collects what a run left that took all memory. What the script's variables hold stays: where that leaves too little
-    /// to work with, another VM is asked for, and what waits is left to it.
+    /// Collects what a run left that was stopped. What the script's variables hold stays: where that leaves too little to
+    /// work with, another VM is asked for, and what waits is left to it.
     fn recover(&mut self) {
         self.script.lua.gc_collect().unwrap_or_default();
+        self.script.guard.release();
         if self.script.lua.used_memory() > self.memory - self.memory / 4 {
             self.paused = true;
             self.script.guard.raise_spent();

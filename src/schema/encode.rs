@@ -119,6 +119,9 @@ pub fn put_number(number: u32, value: u64, out: &mut Vec<u8>) {
     put_varint(value, out);
 }
 
+/// Mistakes that are told of one request.
+const MOST_MISMATCHES: usize = 200;
+
 struct Encoder<'c> {
     path: Vec<Step>,
     mismatches: Vec<Mismatch>,
@@ -352,7 +355,15 @@ impl Encoder<'_> {
         }
     }
 
+    /// Whether as many mistakes were found as anyone reads at once: the rest is not looked into.
+    fn is_full(&self) -> bool {
+        self.mismatches.len() >= MOST_MISMATCHES
+    }
+
     fn unknown_field(&mut self, plan: &Message, name: &str) {
+        if self.is_full() {
+            return;
+        }
         let known = || plan.fields.iter().map(|field| field.name.as_str());
         let help = match names::nearest(name, known()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -370,6 +381,9 @@ impl Encoder<'_> {
     }
 
     fn push(&mut self, code: &'static str, message: String, help: Option<String>) {
+        if self.is_full() {
+            return;
+        }
         let path = self.path.clone();
         self.mismatches.push(Mismatch { path, at_key: false, code, message, help, related: None });
     }

@@ -61,6 +61,9 @@ unsafe extern "C-unwind" fn resume(lua: *mut lua_State) -> c_int {
         if coroutine.is_null() {
             return ffi::luaL_argerror(lua, 1, c"coroutine expected".as_ptr());
         }
+        if was_stopped(coroutine) {
+            return failed(lua, STOPPED_BEFORE);
+        }
         let arguments = ffi::lua_gettop(lua) - 1;
         if ffi::lua_checkstack(coroutine, arguments) == 0 {
             return failed(lua, c"too many arguments to resume");
@@ -70,6 +73,12 @@ unsafe extern "C-unwind" fn resume(lua: *mut lua_State) -> c_int {
         enter(coroutine);
         let status = ffi::lua_resume(coroutine, lua, arguments, &raw mut results);
         enter(lua);
+        if status == ffi::LUA_YIELD && is_over() {
+            // By the hook, most likely, and in the middle of anything: a mark that `was_stopped` finds.
+            ffi::lua_pushlightuserdata(coroutine, stopped());
+            ffi::lua_pushboolean(lua, 0);
+            return 1;
+        }
         if status != ffi::LUA_OK && status != ffi::LUA_YIELD {
             // What stopped it stays where it is, for `close` to see.
             if ffi::lua_touserdata(coroutine, -1) == stopped() {
@@ -92,6 +101,19 @@ unsafe extern "C-unwind" fn resume(lua: *mut lua_State) -> c_int {
     }
 }
 
+const STOPPED_BEFORE: &std::ffi::CStr = c"the coroutine was stopped";
+
+/// Whether a run's end ended this coroutine. It is never resumed, as it would go on where it was stopped, and not closed:
+/// hooks are off in one that a hook's error ended, and what it has to close would run without bounds.
+unsafe fn was_stopped(coroutine: *mut lua_State) -> bool {
+    // SAFETY: the caller's: a coroutine that is alive.
+    unsafe {
+        ffi::lua_status(coroutine) != ffi::LUA_OK
+            && ffi::lua_gettop(coroutine) > 0
+            && ffi::lua_touserdata(coroutine, -1) == stopped()
+    }
+}
+
 unsafe fn failed(lua: *mut lua_State, message: &std::ffi::CStr) -> c_int {
     // SAFETY: the caller's: a function of C has room for twenty values.
     unsafe {
@@ -109,12 +131,8 @@ unsafe extern "C-unwind" fn close(lua: *mut lua_State) -> c_int {
         if coroutine.is_null() {
             return ffi::luaL_argerror(lua, 1, c"coroutine expected".as_ptr());
         }
-        // Hooks are off in a coroutine that a hook's error ended: what it has to close would run without bounds.
-        let was_stopped = ffi::lua_status(coroutine) > ffi::LUA_YIELD
-            && ffi::lua_gettop(coroutine) > 0
-            && ffi::lua_touserdata(coroutine, -1) == stopped();
-        if was_stopped {
-            return failed(lua, c"the coroutine was stopped");
+        if was_stopped(coroutine) {
+            return failed(lua, STOPPED_BEFORE);
         }
         enter(coroutine);
         let status = ffi::lua_closethread(coroutine, lua);
