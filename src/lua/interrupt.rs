@@ -20,6 +20,7 @@
 #![expect(unsafe_code, reason = "hooks that are armed from a signal, and the allocator, are Lua's C API")]
 
 mod base;
+pub(super) mod heap;
 mod timer;
 
 use std::{
@@ -177,16 +178,8 @@ impl Guard {
             limit: Cell::new(usize::MAX),
             refused: Cell::new((ptr::null_mut(), 0)),
         };
+        heap::share();
         Ok(Self { watched: Box::new(watched), alarm, _timer: Timer::start(TICK, tick)? })
-    }
-
-    /// Gives back to the system what the VM has freed: an allocator keeps much of what was used for once.
-    pub(super) fn release(&self) {
-        #[cfg(target_env = "gnu")]
-        // SAFETY: has no requirements.
-        unsafe {
-            libc::malloc_trim(0);
-        }
     }
 
     /// Says that the VM is full and stays so.

@@ -26,7 +26,7 @@ use super::{
     call::{Outcome, Pending, RunStreams},
     failure::Scene,
     fault::Fault,
-    interrupt::{self, Bounds, Breach, Stopped},
+    interrupt::{self, Bounds, Breach, Stopped, heap},
     load::Loaded,
     mailbox::{Mail, Mailbox},
     permits::Permit,
@@ -50,8 +50,8 @@ const NO_MEMORY: &str = "not enough memory";
 /// The number of no run: that of a future that tells something later.
 const NO_RUN: u64 = u64::MAX;
 
-/// A VM with less than that is left to collect by itself.
-const WORTH_COLLECTING: usize = 4 * 1024 * 1024;
+/// Bytes of garbage that a VM is left with while nothing runs.
+const WORTH_COLLECTING: usize = 1024 * 1024;
 
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
@@ -85,6 +85,8 @@ pub(super) struct Worker {
     next_run: u64,
     /// Bytes of the VM: the most that any of its rules has.
     memory: usize,
+    /// Bytes that were left of the VM when it was last collected.
+    kept: usize,
     /// Runs that were started since the clock was looked at.
     started: usize,
     paused: bool,
@@ -107,6 +109,7 @@ impl Worker {
             waiting: FuturesUnordered::new(),
             next_run: 0,
             memory: 0,
+            kept: 0,
             started: 0,
             paused: false,
             stop_at: None,
@@ -124,6 +127,9 @@ impl Worker {
         }
         let mailbox = Arc::clone(&self.mailbox);
         while !self.is_finished() {
+            if self.runs.is_empty() {
+                self.tidy();
+            }
             let deadline = until(self.stop_at);
             let owing = until(self.script.host.owing.borrow().next());
             let wake = select! {
@@ -288,20 +294,32 @@ impl Worker {
         self.settle(run.claim, Some(fault));
         drop(run.thread);
         self.is_lost |= is_lost;
-        if breach == Breach::Memory || self.script.lua.used_memory() > WORTH_COLLECTING {
+        if breach == Breach::Memory {
             self.recover();
         }
     }
 
-    /// Collects what a run left that was stopped. What the script's variables hold stays: where that leaves too little to
-    /// work with, another VM is asked for, and what waits is left to it.
+    /// Collects what a run left that took all memory. What the script's variables hold stays: where that leaves too little
+    /// to work with, another VM is asked for, and what waits is left to it.
     fn recover(&mut self) {
-        self.script.lua.gc_collect().unwrap_or_default();
-        self.script.guard.release();
+        self.collect();
         if self.script.lua.used_memory() > self.memory - self.memory / 4 {
             self.paused = true;
             self.script.guard.raise_spent();
         }
+    }
+
+    /// Collects what runs left, where it is much: nothing would while nothing runs.
+    fn tidy(&mut self) {
+        if self.script.lua.used_memory() > 2 * self.kept + WORTH_COLLECTING {
+            self.collect();
+        }
+    }
+
+    fn collect(&mut self) {
+        self.script.lua.gc_collect().unwrap_or_default();
+        heap::release();
+        self.kept = self.script.lua.used_memory();
     }
 
     fn wait(&mut self, id: u64, mut run: Run, ticket: u64) {

@@ -1,4 +1,4 @@
--- expect: error
+-- expect: error or cpu
 return require "attack"(function()
   local object = {}
   setmetatable(object, { __call = object })

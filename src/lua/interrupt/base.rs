@@ -75,7 +75,9 @@ unsafe extern "C-unwind" fn resume(lua: *mut lua_State) -> c_int {
         enter(lua);
         if status == ffi::LUA_YIELD && is_over() {
             // By the hook, most likely, and in the middle of anything: a mark that `was_stopped` finds.
-            ffi::lua_pushlightuserdata(coroutine, stopped());
+            if ffi::lua_checkstack(coroutine, 1) != 0 {
+                ffi::lua_pushlightuserdata(coroutine, stopped());
+            }
             ffi::lua_pushboolean(lua, 0);
             return 1;
         }
