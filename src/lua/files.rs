@@ -6,6 +6,7 @@
 //! a script runs. Modules that are looked for are recorded.
 
 use std::{
+    cell::Cell,
     fs::{self, Metadata, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
@@ -30,6 +31,9 @@ const LONGEST_NAME: usize = 255;
 /// How many names are tried for a file whose own is taken.
 const MOST_NAMES: usize = 10_000;
 
+/// Modules that a script may look for in vain: each is recorded, and its appearing watched for.
+const MOST_MISSING: usize = 1000;
+
 /// A script's directory.
 pub(super) struct Files {
     /// With links in it.
@@ -37,19 +41,27 @@ pub(super) struct Files {
     /// The root as the user wrote it, for display.
     shown: String,
     inputs: Inputs,
+    /// Modules that were looked for and are not there.
+    missing: Cell<usize>,
 }
 
 impl Files {
     pub(super) fn new(root: PathBuf, shown: String, inputs: Inputs) -> Self {
-        Self { root, shown, inputs }
+        Self { root, shown, inputs, missing: Cell::new(0) }
     }
 
     /// Compiles a module: `lib.util` is `lib/util.lua` or `lib/util/init.lua` below the script's directory.
     pub(super) fn module(&self, lua: &Lua, name: &str) -> Result<Function, String> {
         let part =
             |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if name.len() > LONGEST_NAME {
+            return Err(format!("the name of a module is longer than {LONGEST_NAME} bytes"));
+        }
         if !name.split('.').all(part) {
             return Err(format!("`{}` is no module name: write names joined by dots, `lib.util`", name.escape_debug()));
+        }
+        if self.missing.get() >= MOST_MISSING {
+            return Err(format!("more than {MOST_MISSING} modules were looked for that are not there"));
         }
         let below = name.replace('.', "/");
         let candidates = [format!("{below}.lua"), format!("{below}/init.lua")];
@@ -62,6 +74,7 @@ impl Files {
             there
         };
         let Some(found) = candidates.iter().find(there) else {
+            self.missing.set(self.missing.get() + 1);
             return Err(format!(
                 "there is no module `{name}`: neither {} nor {} exists",
                 self.display(&candidates[0]),

@@ -457,7 +457,14 @@ local function load(chunk, ...)
   if mode and sub(text, 1, 1) ~= "\27" and not find(mode, "t", 1, true) then
     return nil, "attempt to load a text chunk (mode is '" .. mode .. "')"
   end
-  if name == nil then name = "=(load)" end
+  if name == nil then
+    name = "=(load)"
+  elseif type(name) == "string" or type(name) == "number" then
+    -- As it is told where something happened: it must not look like another script's, nor like the host's own.
+    name = sub(tostring(name), 1, 40)
+    if sub(name, 1, 1) == "@" or sub(name, 1, 1) == "=" then name = sub(name, 2) end
+    name = "=(load " .. name .. ")"
+  end
   return relay("load", compile, text, name, "t", select(3, ...))
 end
 

@@ -307,7 +307,8 @@ fn forged_place(script: &Script, failure: &Line) -> Option<String> {
     let (place, own) = (failure.text_of("place"), format!("{}.lua", script.name));
     let is_own =
         [own.as_str(), "./attack.lua", "./lib/", "attack.lua", "lib/"].iter().any(|known| place.starts_with(known));
-    (!place.is_empty() && !is_own && !script.text.contains("load(")).then(|| place.to_owned())
+    let is_loaded = place.starts_with("(load") && script.text.contains("load(");
+    (!place.is_empty() && !is_own && !is_loaded).then(|| place.to_owned())
 }
 
 /// A line is an event and nothing else, tells no secret, and nobody has escaped in it.
