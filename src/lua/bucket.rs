@@ -1,13 +1,14 @@
 //! How often something may happen, as a value: so many times a second, and what was saved up in ten seconds at once.
 //!
-//! Time is passed in. It knows only when all that was taken is earned again, so it costs one addition.
+//! Time is passed in. It knows only when all that was taken is earned again, so it costs one addition. A crate for rate
+//! limits would bring its own clock and state for many keys.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// What can be saved up.
-const SAVED: Duration = Duration::from_secs(10);
+pub(super) const SAVED: Duration = Duration::from_secs(10);
 
 /// Full at first.
 #[derive(Debug, Default)]
@@ -18,13 +19,18 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Takes one of so many a second, if there is one. With a rate of 0 there always is.
     pub(super) fn take(&mut self, now: Instant, rate: u32) -> bool {
-        let Some(each) = Duration::from_secs(1).checked_div(rate) else { return true };
+        self.turn(now, rate, now) == now
+    }
+
+    /// When there is one of so many a second. It is taken now where that is not after `latest`.
+    pub(super) fn turn(&mut self, now: Instant, rate: u32, latest: Instant) -> Instant {
+        let Some(each) = Duration::from_secs(1).checked_div(rate) else { return now };
         let full_at = self.full_at.map_or(now, |full_at| full_at.max(now)) + each;
-        let is_there = full_at - now <= SAVED;
-        if is_there {
+        let at = full_at.checked_sub(SAVED).map_or(now, |at| at.max(now));
+        if at <= latest {
             self.full_at = Some(full_at);
         }
-        is_there
+        at
     }
 }
 

@@ -53,14 +53,23 @@ fn enter(coroutine: *mut lua_State) {
     });
 }
 
+/// The first argument; what is none is raised as an error.
+unsafe fn coroutine(lua: *mut lua_State) -> *mut lua_State {
+    // SAFETY: the caller's: a function that Lua has called.
+    unsafe {
+        let coroutine = ffi::lua_tothread(lua, 1);
+        if coroutine.is_null() {
+            ffi::luaL_argerror(lua, 1, c"coroutine expected".as_ptr());
+        }
+        coroutine
+    }
+}
+
 /// `resume(coroutine, ...)`
 unsafe extern "C-unwind" fn resume(lua: *mut lua_State) -> c_int {
     // SAFETY: the stack is used as the manual of each function says; `coroutine` is on it, and so alive.
     unsafe {
-        let coroutine = ffi::lua_tothread(lua, 1);
-        if coroutine.is_null() {
-            return ffi::luaL_argerror(lua, 1, c"coroutine expected".as_ptr());
-        }
+        let coroutine = coroutine(lua);
         if was_stopped(coroutine) {
             return failed(lua, STOPPED_BEFORE);
         }
@@ -129,10 +138,7 @@ unsafe fn failed(lua: *mut lua_State, message: &std::ffi::CStr) -> c_int {
 unsafe extern "C-unwind" fn close(lua: *mut lua_State) -> c_int {
     // SAFETY: as in `resume`.
     unsafe {
-        let coroutine = ffi::lua_tothread(lua, 1);
-        if coroutine.is_null() {
-            return ffi::luaL_argerror(lua, 1, c"coroutine expected".as_ptr());
-        }
+        let coroutine = coroutine(lua);
         if was_stopped(coroutine) {
             return failed(lua, STOPPED_BEFORE);
         }

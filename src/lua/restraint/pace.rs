@@ -1,22 +1,17 @@
-//! How fast a rule may send commands: a token bucket as a value. Waiting is the caller's job.
-//!
-//! One moment in time is the whole bucket: when it would be full again. A crate for rate limits would bring its own clock
-//! and state for many keys; here the time comes in and a rule has one bucket.
+//! How fast a rule may send commands, as a value. Waiting is the caller's job.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What may be sent at once, as time at the rate: ten seconds' worth.
-const BURST: Duration = Duration::from_secs(10);
+use super::super::bucket::Bucket;
 
 /// No call had to wait for so long: the rule is no longer slowed.
 const CALM: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Pace {
-    /// When the bucket is full again; none before the first call.
-    full: Option<Instant>,
+    bucket: Bucket,
     slowed: Option<Slowed>,
 }
 
@@ -53,15 +48,7 @@ impl Pace {
     /// Gives a call its turn, at so many calls a second. One that would come after its run's deadline takes none: it does
     /// not make others wait for what is never sent.
     pub(super) fn turn(&mut self, rate: u32, now: Instant, deadline: Instant) -> Turn {
-        if rate == 0 {
-            return Turn::Now;
-        }
-        let one = Duration::from_secs(1) / rate;
-        let full = self.full.map_or(now, |full| full.max(now));
-        let at = full.checked_sub(BURST.saturating_sub(one)).map_or(now, |at| at.max(now));
-        if at <= deadline {
-            self.full = Some(full + one);
-        }
+        let at = self.bucket.turn(now, rate, deadline);
         if at == now {
             return Turn::Now;
         }
@@ -92,7 +79,7 @@ impl Pace {
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
-    use super::*;
+    use super::{super::super::bucket::SAVED, *};
 
     const FAR: Duration = Duration::from_hours(1);
 
@@ -139,7 +126,7 @@ mod tests {
                 if pace.turn(rate, now, now) == Turn::Now {
                     calls += 1;
                 }
-                let share = f64::from(rate) * ((now - start).as_secs_f64() + BURST.as_secs_f64());
+                let share = f64::from(rate) * ((now - start).as_secs_f64() + SAVED.as_secs_f64());
                 prop_assert!(f64::from(calls) <= share + 1.0);
             }
         }
