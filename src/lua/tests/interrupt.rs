@@ -176,6 +176,21 @@ print(select('#', coroutine.resume(coroutine.create(function() return table.unpa
     );
 }
 
+#[test]
+fn a_loaded_chunk_is_told_as_one_whatever_it_is_called() {
+    let code = r"
+print(load('x = = 1', '@other.lua'))
+print(load('x = = 1', '=[olvid]'))
+print(load('x = = 1'))
+load('error()', '@' .. ('n'):rep(1000))()";
+    let told = said(code, &["x"]);
+    let mistake = "unexpected symbol near '='";
+    for (line, name) in told.iter().zip(["(load other.lua)", "(load [olvid])", "(load)"]) {
+        assert!(line.starts_with(&format!("nil\t{name}:1: {mistake} @")), "{told:?}");
+    }
+    assert!(told[3].starts_with("Error ") && told[3].len() < 200, "{told:?}");
+}
+
 #[tokio::test]
 async fn a_thread_that_does_not_come_back_is_given_up_and_another_goes_on_with_its_queue() {
     let code = "return function(n) if n.message.body == 'attack' then spin() end print(n.message.body) end";

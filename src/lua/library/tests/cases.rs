@@ -269,7 +269,6 @@ fn mistakes_with_what_stock_does_in_the_end_have_them_too() {
         load({})
         load("return 1", {})
         load("return 1", "x", {})
-        load("x = = 1", "=chunk")
         load("return x", "=chunk", "t", { x = 5 })()
         load("x = 1", "=chunk", "b")
         load(function() error("mine", 0) end)
