@@ -244,6 +244,12 @@ print(pcall(json.encode, cycle))"#;
 }
 
 #[test]
+fn numbers_come_back_from_json_as_they_were() {
+    let code = "print(json.decode('122222222222222222222112') == 122222222222222222222112, json.decode(json.encode(0.1 + 0.2)) == 0.1 + 0.2)";
+    assert_eq!(said(code, &["x"]), ["true\ttrue @rules.yaml:2"]);
+}
+
+#[test]
 fn a_table_whose_length_is_a_lie_is_a_mistake_and_no_allocation() {
     let code = r"
 local t = {}
