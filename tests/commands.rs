@@ -138,8 +138,7 @@ async fn run(cases: &[Case], setup: impl FnOnce(Setup) -> Setup) {
     }
     start(&host);
     let lines = host.done().await;
-    let said: Vec<_> =
-        lines.split(|line| line.is_empty()).map(|parts| parts.concat()).filter(|said| !said.is_empty()).collect();
+    let said: Vec<_> = lines.split(String::is_empty).map(<[String]>::concat).filter(|said| !said.is_empty()).collect();
     let recorded = host.recorded();
     assert_eq!((said.len(), recorded.len()), (cases.len(), cases.len()));
     for ((case, said), (command, request)) in cases.iter().zip(said).zip(recorded) {

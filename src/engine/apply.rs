@@ -156,10 +156,10 @@ impl Engine {
         self.retired.push(Arc::clone(&script));
         tokio::spawn(async move {
             if !script.ended(Instant::now() + time + LAST_MOMENT).await {
-                reporter.emit(&match script.is_lost() {
-                    true => Event::RunFailed(script.lost_run(origin)),
-                    false => Event::RunAbandoned(origin),
-                });
+                let is_lost = script.is_lost();
+                let event =
+                    if is_lost { Event::RunFailed(script.lost_run(origin)) } else { Event::RunAbandoned(origin) };
+                reporter.emit(&event);
             }
         });
     }

@@ -3,12 +3,15 @@
 //! The mapping is the reading one turned around: documented field names, enums by name, a oneof by its member. Every
 //! mistake is collected with its path; the caller knows what place a path has in its own world.
 
+mod words;
+
 use std::fmt;
 
 use super::{
     message::{Cardinality, Enum, Field, Kind, Message},
     names,
 };
+use words::{choices, excerpt, kind_phrase, quoted};
 
 /// A value that can be written as a field.
 pub trait Datum: Sized {
@@ -405,32 +408,6 @@ impl<D> View<'_, D> {
             Self::Empty => "an empty table".to_owned(),
             Self::Other(name) => (*name).to_owned(),
         }
-    }
-}
-
-/// The start of a text, with what would harm a terminal or a line escaped.
-fn excerpt(text: &str) -> String {
-    let mut short: String = text.chars().take(40).flat_map(char::escape_debug).collect();
-    if text.chars().nth(40).is_some() {
-        short.push('…');
-    }
-    short
-}
-
-fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn choices(plan: &Enum) -> String {
-    quoted(plan.values.iter().map(|value| value.name.as_str()))
-}
-
-fn kind_phrase(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::String => "text",
-        Kind::Bytes => "bytes",
-        Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => "a whole number",
-        _ => "an integer",
     }
 }
 
