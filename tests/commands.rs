@@ -120,7 +120,7 @@ const SAY: &str = r"
 local function say(text)
   local from = 1
   while from <= #text do
-    local to = math.min(#text + 1, from + 4000)
+    local to = math.min(#text + 1, from + 1000)
     while to <= #text and text:byte(to) & 0xC0 == 0x80 do to = to - 1 end
     print(text:sub(from, to - 1))
     from = to

@@ -24,7 +24,10 @@ local frozen = setmetatable({}, { __mode = "k" })
 
 local function freeze(name, real, pairs)
   local function refuse(_, key)
-    error(string_format("`%s` cannot be changed: `%s` was to be set in it", name, tostring(key)), 2)
+    -- At the script's line, whatever function of the library is on the way.
+    local place = host.place()
+    local message = string_format("`%s` cannot be changed: `%s` was to be set in it", name, tostring(key))
+    error((place and place .. ": " or "") .. message, 0)
   end
   local function entries()
     local key

@@ -51,7 +51,10 @@ const NO_MEMORY: &str = "not enough memory";
 const NO_RUN: u64 = u64::MAX;
 
 /// Bytes of garbage that a VM is left with while nothing runs.
-const WORTH_COLLECTING: usize = 1024 * 1024;
+const WORTH_COLLECTING: usize = 256 * 1024;
+
+/// Bytes that are worth giving back to the system, which takes a look at all that is free.
+const WORTH_RELEASING: usize = 1024 * 1024;
 
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
@@ -317,9 +320,12 @@ impl Worker {
     }
 
     fn collect(&mut self) {
+        let before = self.script.lua.used_memory();
         self.script.lua.gc_collect().unwrap_or_default();
-        heap::release();
         self.kept = self.script.lua.used_memory();
+        if before.saturating_sub(self.kept) > WORTH_RELEASING {
+            heap::release();
+        }
     }
 
     fn wait(&mut self, id: u64, mut run: Run, ticket: u64) {

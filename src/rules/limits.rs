@@ -41,7 +41,7 @@ impl Default for Limits {
             cpu: Duration::from_secs(1),
             memory: 64 * 1024 * 1024,
             output: 64 * 1024,
-            log_rate: 100,
+            log_rate: 3000,
             command_rate: 2000,
             loop_limit: 60,
         }

@@ -118,6 +118,7 @@ fn finalizers_are_refused_and_shared_tables_are_frozen() {
     for (body, expected) in [
         ("setmetatable({}, { __gc = function() end })", "`__gc` is not available"),
         ("string.format = nil", "`string` cannot be changed: `format` was to be set in it"),
+        ("table.insert(string, 'x')", "`string` cannot be changed: `1` was to be set in it"),
         ("rawset(string, 'format', nil)", "`string` cannot be changed: `format` was to be set in it"),
         ("olvid.message_send = print", "`olvid` cannot be changed: `message_send` was to be set in it"),
         ("local _, rule = ... rule.name = 'x'", "`rule` cannot be changed: `name` was to be set in it"),
