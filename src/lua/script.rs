@@ -23,6 +23,7 @@ use super::{
     Counters,
     alarm::{Alarm, Bell},
     crashed,
+    interrupt::heap,
     load::{self, located},
     mailbox::{Mail, Mailbox, Reply},
     queue::{Lane, RuleQueue},
@@ -155,6 +156,8 @@ fn run(
         Ok((script, runtime)) => {
             if ready.send(Ok(script.keeps_state())).is_ok() {
                 runtime.block_on(worker(script).work());
+                // The VM is gone, and nobody else may want what it held.
+                heap::release();
             }
         }
         Err(mistakes) => drop(ready.send(Err(mistakes))),
