@@ -246,6 +246,11 @@ impl Daemon {
         lease.grpc().max_decoding_message_size(limit).max_encoding_message_size(limit)
     }
 
+    /// Whether a content repeats one of the keys: nobody sends that on purpose.
+    pub(crate) fn is_key_in(&self, content: &[u8]) -> bool {
+        self.keys().all().any(|key| memchr::memmem::find(content, key.as_bytes()).is_some())
+    }
+
     fn keys(&self) -> Keys {
         self.0.keys.borrow().clone()
     }
@@ -274,11 +279,15 @@ impl Keys {
         request
     }
 
-    /// Leaves the keys out of an error: what answers may repeat what it was sent, up to where its words are cut.
-    fn hide(&self, mut error: CallError) -> CallError {
+    fn all(&self) -> impl Iterator<Item = &str> {
         let keys = [self.client.as_ref(), self.admin.as_ref().map(|admin| &admin.key)];
         let keys = keys.into_iter().flatten().filter_map(|Secret(key)| key.to_str().ok());
-        for key in keys.filter(|key| key.len() >= SHORTEST_HIDDEN) {
+        keys.filter(|key| key.len() >= SHORTEST_HIDDEN)
+    }
+
+    /// Leaves the keys out of an error: what answers may repeat what it was sent, up to where its words are cut.
+    fn hide(&self, mut error: CallError) -> CallError {
+        for key in self.all() {
             error.message = error.message.replace(key, HIDDEN);
             let mut lengths = (SHORTEST_HIDDEN..key.len()).rev();
             if let Some(cut) = lengths.find(|length| error.message.ends_with(&key[..*length])) {

@@ -3,10 +3,10 @@
 //! Finds out which, once each, and tells it. Loading them anew is the reload's, as if their files had changed. Threads that
 //! do not come back cannot be ended; so many of them are borne.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::select_all;
-use tokio::{net::UnixStream, select};
+use tokio::{net::UnixStream, select, time::sleep};
 
 use crate::{
     lua::{Bell, Script},
@@ -15,6 +15,9 @@ use crate::{
 
 /// Threads that were given up and use CPU at one time: with more, there is none left for those that work.
 const MOST_LOST: usize = 8;
+
+/// How long a script that was not replaced waits for the next attempt.
+const RETRY: Duration = Duration::from_mins(1);
 
 /// What makes scripts heard that need another VM.
 pub(super) struct Rescue {
@@ -48,6 +51,12 @@ impl Rescue {
             select! {
                 () = death(scripts) => {}
                 () = self.rung() => {}
+                // For a mistake somewhere in the rules it was not replaced, or as too many threads were lost.
+                () = sleep(RETRY), if scripts.iter().any(|script| self.fate(script).is_some()) => {
+                    if scripts.iter().any(|script| self.fate(script).is_some_and(|fate| fate != Fate::Abandoned)) {
+                        return;
+                    }
+                }
             }
         }
     }

@@ -167,6 +167,10 @@ impl Pending {
                 let messages = daemon.pages(&command.method, command.admin, request).await?;
                 download(&command.method.output, messages, held).await.map(Outcome::Content)
             }
+            Self::Upload(command, request) if request.files.iter().any(|file| daemon.is_key_in(file)) => {
+                let name = &command.name;
+                Err(CallError::invalid(format!("a file that {name} was to send holds a key of this host")))
+            }
             Self::Upload(command, request) => {
                 let requests = stream::iter(request.messages(&command.method.input));
                 let answer = daemon.upload(&command.method, command.admin, requests).await?;

@@ -106,6 +106,11 @@ impl Host {
         }))
     }
 
+    /// Forgets what was prepared and is waited for by nobody: the run that was to wait for it has ended.
+    pub(super) fn forget_pending(&self) {
+        self.pending.borrow_mut().clear();
+    }
+
     /// Hands over what a coroutine said it waits for.
     pub(super) fn take_pending(&self, ticket: u64) -> Option<(Pending, Held)> {
         self.pending.borrow_mut().remove(&ticket)
@@ -341,7 +346,13 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     table.raw_set("json_decode", lua.create_function(decode)?)?;
     table.raw_set("null", Value::NULL)?;
     let h = shared(host);
-    let array = move |_: &Lua, table: Table| h.converter.mark_list(&table).map(|()| table);
+    let array = move |_: &Lua, table: Table| {
+        // A table with a metatable is somebody's, and the shared ones are what theirs make of them.
+        if table.metatable().is_some() && !h.converter.is_list(&table) {
+            return Err(mlua::Error::runtime("json.array: a table with a metatable cannot be made a list"));
+        }
+        h.converter.mark_list(&table).map(|()| table)
+    };
     table.raw_set("array", lua.create_function(array)?)?;
     let h = shared(host);
     table.raw_set("module", lua.create_function(move |lua, name: String| Ok(told(h.files.module(lua, &name))))?)?;

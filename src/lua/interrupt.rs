@@ -263,8 +263,13 @@ impl Present {
             self.overdue.store(overdue, Ordering::Relaxed);
             let alarm = self.alarm.load(Ordering::Relaxed);
             if overdue == LOST && !alarm.is_null() {
-                // SAFETY: the guard that put it there holds it for as long as the run lasts.
-                unsafe { (*alarm).raise_lost(self.breach() == Breach::Cpu as u8) };
+                // SAFETY: the guard that put it there holds it for as long as the run lasts; what the thread was at
+                // must not find another error number than it left.
+                unsafe {
+                    let number = *libc::__errno_location();
+                    (*alarm).raise_lost(self.breach() == Breach::Cpu as u8);
+                    *libc::__errno_location() = number;
+                }
             }
         }
     }
@@ -372,6 +377,7 @@ impl Watched {
             return true;
         }
         if used <= self.limit.get() {
+            self.refused.set((ptr::null_mut(), 0));
             return false;
         }
         if self.refused.replace((block, size)) != (block, size) {

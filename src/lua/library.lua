@@ -180,9 +180,11 @@ local strings = {
     if type(form) == "string" then
       if #form > 65536 then error("bad argument #1 to 'format' (longer than 64 KiB)", 3) end
       if find(form, "%q", 1, true) and find(gsub(form, "%%%%", ""), "%q", 1, true) then
+        local all = 0
         for at = 2, select("#", ...) do
           local value = select(at, ...)
-          if type(value) == "string" and #value > 262144 then
+          if type(value) == "string" then all = all + #value end
+          if all > 262144 then
             error("bad argument #" .. at .. " to 'format' (longer than 256 KiB, too long for a format with '%q')", 3)
           end
         end

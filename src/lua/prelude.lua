@@ -164,6 +164,8 @@ end
 
 local function step(co, ...)
   if type(co) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+  -- Those that handlers run in are the host's, whoever has got hold of one.
+  if not theirs[co] then return false, "cannot resume non-suspended coroutine" end
   if waiting[co] then return false, "cannot resume a coroutine that waits for an answer" end
   return pass(co, resume(co, ...))
 end
@@ -196,10 +198,13 @@ local coroutine = {
     return co, not theirs[co]
   end,
   isyieldable = function() return theirs[running()] == true and isyieldable() end,
-  status = function(co) return waiting[co] and "normal" or status(co) end,
+  status = function(co)
+    if waiting[co] or type(co) == "thread" and not theirs[co] and co ~= running() then return "normal" end
+    return status(co)
+  end,
   close = function(co)
     if waiting[co] then error("cannot close a coroutine that waits for an answer", 2) end
-    local state = status(co)
+    local state = type(co) == "thread" and not theirs[co] and "running" or status(co)
     if state ~= "suspended" and state ~= "dead" then error("cannot close a " .. state .. " coroutine", 2) end
     return close(co)
   end,

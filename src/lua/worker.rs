@@ -293,6 +293,7 @@ impl Worker {
     /// Ends a run that breached a bound. Its coroutine is never resumed.
     fn stopped(&mut self, run: Run, stopped: Stopped) {
         let (breach, is_lost) = (stopped.breach, stopped.is_lost);
+        self.script.host.forget_pending();
         let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
         self.settle(run.claim, Some(fault));
         drop(run.thread);

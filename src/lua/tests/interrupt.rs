@@ -85,6 +85,37 @@ fn garbage_is_not_memory() {
 }
 
 #[test]
+fn garbage_beside_much_that_is_kept_is_not_memory_either() {
+    let body = "local kept = ('x'):rep(3 * 1024 * 1024)
+for i = 1, 1000000 do local t = {} end
+print('done', #kept)";
+    let told = attacked(body, Limits { cpu: Duration::from_mins(1), ..short() });
+    assert_eq!(told, ["done\t3145728 @rules.yaml:6", "alive @rules.yaml:3"]);
+}
+
+#[test]
+fn the_coroutine_of_another_run_is_nobody_s_to_touch() {
+    let code = r"
+local n = ...
+if n.message.body == 'first' then
+  kept = coroutine.running()
+  sleep(0.05)
+  print('first ends')
+  return
+end
+print(coroutine.resume(kept, print), pcall(coroutine.close, kept))
+print(coroutine.status(kept))";
+    assert_eq!(
+        said(code, &["first", "second"]),
+        [
+            "false\tfalse\tcannot close a running coroutine @rules.yaml:10",
+            "normal @rules.yaml:11",
+            "first ends @rules.yaml:7",
+        ]
+    );
+}
+
+#[test]
 fn wall_clock_counts_while_it_computes() {
     let limits = Limits { timeout: Duration::from_millis(100), cpu: Duration::from_mins(1), ..Limits::default() };
     let told = attacked("while true do end", limits);
@@ -122,6 +153,7 @@ fn finalizers_are_refused_and_shared_tables_are_frozen() {
         ("rawset(string, 'format', nil)", "`string` cannot be changed: `format` was to be set in it"),
         ("olvid.message_send = print", "`olvid` cannot be changed: `message_send` was to be set in it"),
         ("local _, rule = ... rule.name = 'x'", "`rule` cannot be changed: `name` was to be set in it"),
+        ("json.array(string)", "json.array: a table with a metatable cannot be made a list"),
         ("setmetatable(json, nil)", "cannot change a protected metatable"),
     ] {
         let told = attacked(body, short());
