@@ -161,9 +161,12 @@ unsafe extern "C-unwind" fn xpcall(lua: *mut lua_State) -> c_int {
     unsafe {
         let arguments = ffi::lua_gettop(lua);
         ffi::luaL_checktype(lua, 2, ffi::LUA_TFUNCTION);
-        ffi::lua_pushvalue(lua, 2);
-        ffi::lua_pushcclosure(lua, handle, 1);
-        ffi::lua_replace(lua, 2);
+        // A handler of C's, as every run has one, finds nothing of the script's to call in what the hook raises.
+        if ffi::lua_iscfunction(lua, 2) == 0 {
+            ffi::lua_pushvalue(lua, 2);
+            ffi::lua_pushcclosure(lua, handle, 1);
+            ffi::lua_replace(lua, 2);
+        }
         ffi::lua_pushboolean(lua, 1);
         ffi::lua_pushvalue(lua, 1);
         ffi::lua_rotate(lua, 3, 2);
