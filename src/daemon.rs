@@ -106,6 +106,8 @@ struct Inner {
     url: String,
     max_message_size: usize,
     keys: watch::Sender<Keys>,
+    /// Of the private key that TLS uses.
+    line_of_key: Option<Vec<u8>>,
     gate: Arc<Gate>,
     subscriptions: Pool,
     commands: Pool,
@@ -157,7 +159,8 @@ impl Daemon {
         let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions, io.clone(), Arc::clone(&gate));
         let commands = Pool::new(target, Purpose::Commands, io, Arc::clone(&gate));
         let keys = watch::Sender::new(Keys { client: client_key, admin });
-        Ok(Self(Arc::new(Inner { url, max_message_size, keys, gate, subscriptions, commands })))
+        let line_of_key = tls.line_of_key();
+        Ok(Self(Arc::new(Inner { url, max_message_size, keys, line_of_key, gate, subscriptions, commands })))
     }
 
     /// Where it connects to, as the user wrote it.
@@ -246,9 +249,11 @@ impl Daemon {
         lease.grpc().max_decoding_message_size(limit).max_encoding_message_size(limit)
     }
 
-    /// Whether a content repeats one of the keys: nobody sends that on purpose.
-    pub(crate) fn is_key_in(&self, content: &[u8]) -> bool {
-        self.keys().all().any(|key| memchr::memmem::find(content, key.as_bytes()).is_some())
+    /// Whether a content repeats one of the keys, or the private one of TLS: nobody sends that on purpose.
+    pub fn is_key_in(&self, content: &[u8]) -> bool {
+        let keys = self.keys();
+        let mut all = keys.all().map(str::as_bytes).chain(self.0.line_of_key.as_deref());
+        all.any(|key| memchr::memmem::find(content, key).is_some())
     }
 
     fn keys(&self) -> Keys {

@@ -42,7 +42,7 @@ use rescue::Rescue;
 use crate::{
     daemon::Daemon,
     diagnostic::Diagnostic,
-    lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey},
+    lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey, ScriptSpec},
     report::{Event, FeedName, Origin, Reload, ReloadResult, Reporter, Trigger},
     rules::{Caps, Rule, RuleSet, inputs::Fingerprint},
 };
@@ -84,6 +84,8 @@ struct Running {
     generation: u64,
     view: View,
     rules: BTreeMap<String, Arc<Rule>>,
+    /// Rules that are written and not to run.
+    disabled: Vec<Arc<Rule>>,
     queues: BTreeMap<String, RuleQueue>,
     scripts: BTreeMap<ScriptKey, (Script, u64)>,
     feeds: apply::Feeds,
@@ -225,6 +227,19 @@ impl Engine {
     pub async fn script_failed(&self) {
         let scripts: Vec<_> = self.running.scripts.values().map(|(script, _)| script).collect();
         self.rescue.needed(&scripts, &self.reporter).await;
+    }
+
+    /// Loads the scripts that can only go on in another VM from the running set, as the files as they are now were refused
+    /// for a mistake. One that is itself refused is left as it is.
+    pub async fn revive(&mut self) {
+        let mut view = self.running.view.clone();
+        let rules = RuleSet { rules: self.running.rules.values().cloned().collect(), ..RuleSet::default() };
+        let mut broken = ScriptSpec::group(&rules);
+        broken.retain(|spec| self.running.scripts.get(&spec.key).is_some_and(|(script, _)| script.needs_replacing()));
+        let prepared = self.load_changed(broken, &mut view, &mut Vec::new()).await;
+        if !prepared.is_empty() {
+            self.renew(prepared, view);
+        }
     }
 
     /// Closes the streams, lets the scripts finish what was accepted, and names what is late.

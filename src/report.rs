@@ -104,6 +104,11 @@ pub enum Event {
         /// What befell it.
         fate: Fate,
     },
+    /// Such a script goes on in another VM, though the rule files as they are now were refused.
+    ScriptReplaced {
+        /// The script as the rules name it.
+        script: Arc<str>,
+    },
     /// A handler did not succeed.
     RunFailed(Failure),
     /// A handler was still running when the host stopped.

@@ -61,6 +61,17 @@ async fn whoami(daemon: &Daemon) -> Result<String, CallError> {
     Ok(answer["identity"]["display_name"].as_str().unwrap().to_owned())
 }
 
+#[tokio::test]
+async fn a_file_with_a_key_of_ours_is_known_by_its_content() {
+    let certificates = Certificates::new();
+    let given = Given { ours: Some("client"), ..CA };
+    let daemon = Daemon::new(settings("https://localhost:1", given, &certificates)).unwrap();
+    let read = |name: &str| std::fs::read(certificates.path(name)).unwrap();
+    let (key, certificate) = (read("client.key"), read("client.pem"));
+    assert!(daemon.is_key_in(&key) && daemon.is_key_in(&[certificate.clone(), key].concat()));
+    assert!(!daemon.is_key_in(&certificate) && !daemon.is_key_in(&read("ca.pem")) && !daemon.is_key_in(b""));
+}
+
 /// What a caller sees at a front, by a command and by a subscription.
 async fn meet(kind: Kind, scheme: &str, host: &str, given: Given) -> Result<String, [CallError; 2]> {
     let certificates = Certificates::new();

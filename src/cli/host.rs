@@ -19,7 +19,7 @@ use super::{
 use crate::{
     daemon::Daemon,
     engine::{Engine, outcome, watch::Watch},
-    report::{Event, Reload, Reporter, Trigger},
+    report::{Event, Reload, ReloadResult, Reporter, Trigger},
 };
 
 /// The engine with what makes it load again.
@@ -54,11 +54,15 @@ impl Host {
     pub(super) async fn follow(&mut self, requests: &mut mpsc::Receiver<Request>, mut keys: Option<Keyring<'_>>) {
         let grown = self.engine.grown();
         loop {
+            let mut is_rescue = false;
             let (trigger, waiting) = select! {
                 () = self.files.changed() => (Trigger::Files, Waiting::new()),
                 () = next(&mut self.hangups) => (Trigger::Signal, Waiting::new()),
                 Some(request) = requests.recv() => (Trigger::Command, gather(request, requests)),
-                () = self.engine.script_failed() => (Trigger::Files, Waiting::new()),
+                () = self.engine.script_failed() => {
+                    is_rescue = true;
+                    (Trigger::Files, Waiting::new())
+                }
                 () = grown.notified() => {
                     self.files.set(self.engine.held());
                     continue;
@@ -72,6 +76,9 @@ impl Host {
                 keys.iter_mut().for_each(Keyring::read);
             }
             let reload = self.reload(trigger).await;
+            if is_rescue && reload.result == ReloadResult::Rejected {
+                self.engine.revive().await;
+            }
             let answer = outcome(&reload);
             for waiting in waiting {
                 // Who asked may have gone.

@@ -45,6 +45,14 @@ impl TlsFiles {
         *self != Self::default()
     }
 
+    /// A line of the private key that stands in no other file.
+    pub(super) fn line_of_key(&self) -> Option<Vec<u8>> {
+        let text = fs::read(self.private_key.as_ref()?).ok()?;
+        let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        // The first ones say of which kind a key is, the last one may be short.
+        lines.filter(|line| !line.starts_with(b"-")).max_by_key(|line| line.len()).map(<[u8]>::to_vec)
+    }
+
     /// Reads the files.
     pub(super) fn read(&self) -> Result<Tls, CallError> {
         let (mut roots, mut given) = (RootCertStore::empty(), Vec::new());

@@ -72,7 +72,7 @@ impl Engine {
                 queue.retire();
             }
         }
-        self.running.rules = rules;
+        (self.running.rules, self.running.disabled) = (rules, disabled);
         self.replace_feeds(&plan, &view);
         self.running.view = view;
         self.running.generation = generation;
@@ -80,7 +80,7 @@ impl Engine {
         for (script, _) in self.running.scripts.values() {
             self.held.extend(script.inputs.all());
         }
-        self.show(disabled);
+        self.show();
         if first {
             let (rules, scripts) = (self.running.rules.len(), self.running.scripts.len());
             self.reporter.emit(&Event::Started { rules, scripts, feeds: self.running.feeds.len() });
@@ -93,6 +93,20 @@ impl Engine {
         let Plan { added, removed, changed, kept, .. } = plan;
         let (kept, diagnostics) = (kept.len(), warnings.into());
         Reload { generation, result, added, removed, changed, kept, scripts, diagnostics, ..self.nothing_new(trigger) }
+    }
+
+    /// Lets scripts of the running set go on in other VMs, and nothing else change. Tells it.
+    pub(super) fn renew(&mut self, prepared: BTreeMap<ScriptKey, Prepared>, view: View) {
+        self.running.generation += 1;
+        let names = prepared.keys().filter_map(|key| view.scripts.get(key)).map(|script| script.name.as_str().into());
+        let names: Vec<Arc<str>> = names.collect();
+        let rules = self.running.rules.clone();
+        self.replace_scripts(&Plan::default(), &view, &rules, prepared, self.running.generation);
+        self.running.view = view;
+        self.show();
+        for script in names {
+            self.reporter.emit(&Event::ScriptReplaced { script });
+        }
     }
 
     fn replace_scripts(
@@ -142,8 +156,8 @@ impl Engine {
         let longest = own.map(|(_, rule)| rule.pace.limits.timeout).max().unwrap_or_default();
         let time = match (script.is_lost(), works_on) {
             (true, _) => Duration::ZERO,
-            (false, true) => RETIRING,
-            (false, false) => RETIRING.min(longest),
+            (false, true) => RETIRING + LAST_MOMENT,
+            (false, false) => RETIRING.min(longest) + LAST_MOMENT,
         };
         script.stop(Instant::now() + RETIRING);
         let origin = Origin {
@@ -155,7 +169,7 @@ impl Engine {
         let (script, reporter) = (Arc::new(script), self.reporter.clone());
         self.retired.push(Arc::clone(&script));
         tokio::spawn(async move {
-            if !script.ended(Instant::now() + time + LAST_MOMENT).await {
+            if !script.ended(Instant::now() + time).await {
                 let is_lost = script.is_lost();
                 let event =
                     if is_lost { Event::RunFailed(script.lost_run(origin)) } else { Event::RunAbandoned(origin) };
@@ -337,7 +351,7 @@ impl Engine {
     }
 
     /// Puts on the board what runs now.
-    fn show(&self, disabled: Vec<Arc<Rule>>) {
+    fn show(&self) {
         let running = &self.running;
         let rules = running.rules.values().filter_map(|rule| {
             let (view, queue) = (running.view.rules.get(&rule.name)?, running.queues.get(&rule.name)?.clone());
@@ -352,7 +366,7 @@ impl Engine {
         });
         self.board.show(Shown {
             rules: rules.collect(),
-            disabled,
+            disabled: running.disabled.clone(),
             feeds: running.feeds.lines(),
             scripts: scripts.collect(),
             files: self.held.clone(),

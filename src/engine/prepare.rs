@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Loads new and changed scripts on threads of their own.
-    async fn load_changed(
+    pub(super) async fn load_changed(
         &mut self,
         changed: Vec<ScriptSpec>,
         view: &mut View,

@@ -55,16 +55,12 @@ pub(super) struct Host {
     pub(super) reporter: Reporter,
     /// Whether commands of administration exist here.
     pub(super) admin: bool,
-    /// The seat of the run that is being resumed; none while the script loads, saves or restores.
-    pub(super) current: RefCell<Option<Rc<Seat>>>,
+    /// Who speaks: the run that is being resumed, or nobody.
+    pub(super) voice: RefCell<Voice>,
     /// The permissions of all its rules' files: what holds while there is no run.
     pub(super) permits: RefCell<Vec<Permit>>,
     /// What may be held for the script outside of its VM.
     pub(super) buffers: Rc<Buffers>,
-    /// The voice of that run, or of what runs on no rule's behalf.
-    pub(super) voice: RefCell<Rc<Voice>>,
-    /// What is between runs.
-    silence: Rc<Voice>,
     /// What is to be told later.
     pub(super) owing: RefCell<Owing>,
     /// `pcall` and `tostring`, which describe what scripts raise.
@@ -86,18 +82,15 @@ impl Host {
         let list = lua.create_table()?;
         list.raw_set("__name", "list")?;
         list.raw_set("__metatable", false)?;
-        let silence = Voice::aside();
         Ok(Rc::new(Self {
             converter: Converter::new(list),
             files,
             script,
             reporter,
             admin,
-            current: RefCell::default(),
+            voice: RefCell::default(),
             permits: RefCell::default(),
             buffers: Buffers::new(Limits::default().memory),
-            voice: RefCell::new(Rc::clone(&silence)),
-            silence,
             owing: RefCell::default(),
             tostring: failure::describing(lua)?,
             refusal: RefCell::default(),
@@ -116,10 +109,14 @@ impl Host {
         self.pending.borrow_mut().remove(&ticket)
     }
 
-    /// From here on, nobody speaks for a rule.
-    pub(super) fn fall_silent(&self) {
-        self.current.take();
-        self.voice.replace(Rc::clone(&self.silence));
+    /// From here on, nobody speaks for a rule. Returns what the run has said so far.
+    pub(super) fn fall_silent(&self) -> usize {
+        self.voice.take().said()
+    }
+
+    /// The seat of the run that is being resumed; none while the script loads, saves or restores.
+    fn seat(&self) -> Option<Rc<Seat>> {
+        self.voice.borrow().seat.clone()
     }
 
     /// Which tables are refusals, before any script runs.
@@ -134,9 +131,10 @@ impl Host {
 
     /// Tells why a run failed, or that it did once more.
     pub(super) fn tell_failure(&self, claim: &Claim, fault: Fault) {
-        let Seat { lane, generation, .. } = &*claim.seat;
+        let Seat { lane, generation, rule, .. } = &*claim.seat;
         let failure = fault.of(claim, &self.script);
-        if let Some(due) = lane.told.failure(*generation, failure, Instant::now(), &self.reporter) {
+        if let Some(due) = lane.told.failure(*generation, failure, rule.limits.log_rate, Instant::now(), &self.reporter)
+        {
             self.owing.borrow_mut().add(&lane.told, due);
         }
     }
@@ -195,7 +193,7 @@ impl Host {
 
     fn begin(&self, index: usize, arguments: Value, can_wait: bool) -> Result<u64, Refused> {
         let command = &Catalog::embedded().commands()[index];
-        let Some(seat) = self.current.borrow().clone() else {
+        let Some(seat) = self.seat() else {
             let mistake = "commands are for handlers: nothing can wait while a script is loaded, saves or restores";
             return Err(mistake.to_owned().into());
         };
@@ -229,7 +227,7 @@ impl Host {
 
     /// What the present run may touch, or the script where there is none.
     fn permits(&self) -> Vec<Permit> {
-        match &*self.current.borrow() {
+        match &self.voice.borrow().seat {
             Some(seat) => vec![Permit::of(&seat.rule)],
             None => self.permits.borrow().clone(),
         }
@@ -260,18 +258,18 @@ impl Host {
             "error" => Level::Error,
             _ => Level::Info,
         };
-        let voice = Rc::clone(&self.voice.borrow());
         let line = Line::new(&self.converter, &text.as_bytes(), fields);
+        let voice = self.voice.borrow();
         if !voice.spend(line.bytes) {
             interrupt::stop(Breach::Output);
             return Err("this run has written more to the log than it may".to_owned());
         }
-        if let Some((told, rate)) = &voice.told {
+        if let Some(seat) = &voice.seat {
             let origin = || voice.origin(&self.script, None);
-            match told.line(level, *rate, Instant::now(), origin) {
+            match seat.lane.told.line(level, seat.rule.limits.log_rate, Instant::now(), origin) {
                 Passage::Open(before) => before.iter().for_each(|event| self.reporter.emit(event)),
                 Passage::Shut(due) => {
-                    self.owing.borrow_mut().add(told, due);
+                    self.owing.borrow_mut().add(&seat.lane.told, due);
                     return Ok(());
                 }
             }
@@ -425,7 +423,7 @@ fn sleep(host: &Host, seconds: &Value, can_wait: bool) -> Result<u64, String> {
     if !(0.0..=LONGEST_SLEEP).contains(&seconds) {
         return Err(format!("sleep: {seconds} s is not between 0 and {LONGEST_SLEEP}"));
     }
-    if host.current.borrow().is_none() {
+    if host.voice.borrow().seat.is_none() {
         return Err("sleep is for handlers: nothing can wait while a script is loaded, saves or restores".to_owned());
     }
     if !can_wait {

@@ -29,7 +29,7 @@ use std::{
     io, mem, ptr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence},
     },
     time::Duration,
 };
@@ -38,9 +38,10 @@ use mlua::{
     IntoLuaMulti, Lua, MultiValue, Thread,
     ffi::{self, lua_Alloc, lua_Debug, lua_State},
 };
+use tokio::time::Instant;
 
 pub(super) use base::{entered, functions};
-use timer::Timer;
+use timer::{Timer, nanoseconds};
 
 use super::{
     alarm::Alarm,
@@ -50,11 +51,13 @@ use super::{
 /// CPU between two looks at the present run. The kernel rounds it up to its own tick.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// Ticks that a run which was told to end may go on for, in some function of C: then its thread is given up.
-const LOST: u32 = 100;
+/// Ticks that a run which was told to end may go on for, in some function of C: then its thread is given up. With them
+/// comes one for each part of its VM, as what takes longest there of what is Lua's to do is a full collection.
+const LOST: u32 = 4;
+const PART: usize = 8 << 20;
 
 /// Ticks after which it gets no more memory: far more than the next instruction needs to be reached.
-const LATE: u32 = 20;
+const LATE: u32 = 4;
 
 /// What a hook that cannot yield raises. Nobody can make the same value: its address is ours.
 static STOPPED: u8 = 0;
@@ -84,12 +87,10 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Bounds from now on: wall clock, CPU, and bytes of the VM.
-    pub(super) fn new(time: Duration, cpu: Duration, memory: usize) -> Self {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    /// The end of its time, CPU from now on, and bytes of the VM.
+    pub(super) fn new(deadline: Instant, cpu: Duration, memory: usize) -> Self {
         // A tick more, as the first one that a run sees is charged to it as a whole.
-        let cpu = nanoseconds(cpu.saturating_add(TICK));
-        Self { deadline: timer::now().saturating_add(nanoseconds(time)), cpu, memory }
+        Self { deadline: timer::at(deadline), cpu: nanoseconds(cpu.saturating_add(TICK)), memory }
     }
 }
 
@@ -115,8 +116,9 @@ struct Present {
     /// The thread's CPU at the last tick, and whether the run was resumed since then.
     seen: AtomicU64,
     is_fresh: AtomicBool,
-    /// Ticks since the breach.
+    /// Ticks since the breach, and after how many the thread is given up.
     overdue: AtomicU32,
+    lost: AtomicU32,
     /// Whom to tell that the thread does not come back.
     alarm: AtomicPtr<Alarm>,
 }
@@ -131,6 +133,7 @@ thread_local! {
             seen: AtomicU64::new(0),
             is_fresh: AtomicBool::new(true),
             overdue: AtomicU32::new(0),
+            lost: AtomicU32::new(LOST),
             alarm: AtomicPtr::new(ptr::null_mut()),
         }
     };
@@ -198,9 +201,9 @@ impl Guard {
         let yielded = PRESENT.with(|present| {
             present.begin(bounds, &self.alarm);
             let limited = Limited::new(lua, thread, &self.watched, bounds.memory);
-            present.coroutine.store(thread.state(), Ordering::SeqCst);
+            present.enter(thread.state());
             let yielded = thread.resume::<MultiValue>(arguments);
-            present.coroutine.store(ptr::null_mut(), Ordering::SeqCst);
+            present.enter(ptr::null_mut());
             drop(limited);
             bounds.cpu = present.cpu.load(Ordering::Relaxed);
             yielded
@@ -216,9 +219,18 @@ impl Present {
         self.breach.load(Ordering::Relaxed)
     }
 
+    /// Says which coroutine runs from here on. The signal's handler is on the same thread: it is the compiler that must
+    /// not move what is done before or after.
+    fn enter(&self, coroutine: *mut lua_State) {
+        compiler_fence(Ordering::SeqCst);
+        self.coroutine.store(coroutine, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+    }
+
     fn begin(&self, bounds: &Bounds, alarm: &Arc<Alarm>) {
         self.deadline.store(bounds.deadline, Ordering::Relaxed);
         self.cpu.store(bounds.cpu, Ordering::Relaxed);
+        self.lost.store(LOST + u32::try_from(bounds.memory / PART).unwrap_or(u32::MAX - LOST), Ordering::Relaxed);
         self.is_fresh.store(true, Ordering::Relaxed);
         self.alarm.store(Arc::as_ptr(alarm).cast_mut(), Ordering::Relaxed);
     }
@@ -243,7 +255,7 @@ impl Present {
 
     /// Looks at the run, in the signal's handler.
     fn look(&self) {
-        let coroutine = self.coroutine.load(Ordering::SeqCst);
+        let coroutine = self.coroutine.load(Ordering::Relaxed);
         if coroutine.is_null() {
             return;
         }
@@ -262,7 +274,7 @@ impl Present {
             let overdue = self.overdue.load(Ordering::Relaxed) + 1;
             self.overdue.store(overdue, Ordering::Relaxed);
             let alarm = self.alarm.load(Ordering::Relaxed);
-            if overdue == LOST && !alarm.is_null() {
+            if overdue == self.lost.load(Ordering::Relaxed) && !alarm.is_null() {
                 // SAFETY: the guard that put it there holds it for as long as the run lasts; what the thread was at
                 // must not find another error number than it left.
                 unsafe {

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, collections::HashMap, fs, io, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use mlua::{Function, Lua, Table, Value, chunk::ChunkMode};
+use tokio::time::Instant;
 
 use super::{
     alarm::Alarm,
@@ -174,8 +175,8 @@ impl Loaded {
             }
         };
         let thread = self.lua.create_thread(self.drive.clone()).map_err(|error| failed(&error.to_string(), 1))?;
-        let mut bounds = Bounds::new(time, STRETCH, self.memory);
-        self.host.voice.replace(Voice::aside());
+        let mut bounds = Bounds::new(Instant::now() + time, STRETCH, self.memory);
+        self.host.voice.replace(Voice::default());
         let ended = self.guard.resume(&self.lua, &thread, (function, argument), &mut bounds);
         self.host.fall_silent();
         let mut values = match ended {

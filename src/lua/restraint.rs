@@ -6,11 +6,13 @@
 use std::{
     future::Future,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use self::{
@@ -22,8 +24,8 @@ use super::{
     buffers::Held,
     call::{Outcome, Pending},
     host::Host,
-    queue::{Lane, Work},
-    seat::Seat,
+    queue::Lane,
+    seat::{Claim, Seat},
 };
 use crate::{
     daemon::{CallError, Daemon, Disposition},
@@ -38,7 +40,11 @@ mod pace;
 
 /// What is known of a rule.
 #[derive(Default)]
-pub(super) struct Restraint(Mutex<State>);
+pub(super) struct Restraint {
+    state: Mutex<State>,
+    /// Whether a loop was ever stopped: until then, nothing is asked about a notification.
+    has_stopped: AtomicBool,
+}
 
 #[derive(Default)]
 struct State {
@@ -59,14 +65,6 @@ pub struct Silence {
     pub left_out: u64,
 }
 
-/// A run's notification, as far as it matters for what the run sends.
-pub(super) struct Cause {
-    bytes: Bytes,
-    arrived: Instant,
-    /// Whether the run sent something that others notice. Only the first counts: it makes the exchange.
-    answered: bool,
-}
-
 /// How a command may leave.
 pub(super) enum Leave {
     /// At once, or at that moment.
@@ -77,7 +75,7 @@ pub(super) enum Leave {
 
 impl Restraint {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the rule is silent now.
@@ -91,18 +89,13 @@ impl Restraint {
     }
 }
 
-impl Cause {
-    pub(super) fn new(work: &Work) -> Self {
-        Self { bytes: work.bytes.clone(), arrived: work.arrived, answered: false }
-    }
-}
-
 /// Whether a notification is left out: this identity did it and the rule ignores that, or it is part of a loop.
 ///
 /// Here and not where it is queued: the feed does not read what it hands over, and what waits when a rule changes is
 /// handled as the changed rule says.
-pub(super) fn leaves_out(seat: &Seat, work: &Work) -> bool {
-    let left_out = (seat.rule.ignore_self && is_own(&seat.rule, &work.bytes)) || is_of_loop(seat, work);
+pub(super) fn leaves_out(claim: &Claim) -> bool {
+    let Claim { seat, bytes, .. } = claim;
+    let left_out = (seat.rule.ignore_self && is_own(&seat.rule, bytes)) || is_of_loop(seat, bytes);
     if left_out {
         seat.lane.counters.left_out.fetch_add(1, Ordering::Relaxed);
     }
@@ -115,9 +108,10 @@ fn is_own(rule: &Rule, notification: &[u8]) -> bool {
     author == Some(Ok(AuthorPath::SELF))
 }
 
-fn is_of_loop(seat: &Seat, work: &Work) -> bool {
-    let mut state = seat.lane.restraint.state();
-    state.loops.has_stops() && state.loops.leaves_out(party(seat, &work.bytes), Instant::now())
+fn is_of_loop(seat: &Seat, notification: &[u8]) -> bool {
+    let restraint = &seat.lane.restraint;
+    restraint.has_stopped.load(Ordering::Relaxed)
+        && restraint.state().loops.leaves_out(party(seat, notification), Instant::now())
 }
 
 fn party(seat: &Seat, notification: &[u8]) -> Party {
@@ -128,19 +122,19 @@ fn party(seat: &Seat, notification: &[u8]) -> Party {
 
 /// Asks whether and when what a run waits for may begin, and what there is to tell of that later.
 pub(super) fn asks(
-    seat: &Seat,
+    claim: &mut Claim,
     host: &Host,
-    cause: &mut Cause,
     pending: &Pending,
     deadline: Instant,
 ) -> (Leave, Option<impl Future<Output = ()> + use<>>) {
     let Some(command) = pending.begins() else { return (Leave::At(None), None) };
     let now = Instant::now();
     if command.speaks
-        && let Err(until) = goes_on(seat, host, cause, pending, command, now)
+        && let Err(until) = goes_on(claim, host, pending, command, now)
     {
-        return (Leave::Never, until.map(|until| tell(seat, host, until)));
+        return (Leave::Never, until.map(|until| tell(&claim.seat, host, until)));
     }
+    let seat = &claim.seat;
     let rate = seat.rule.limits.command_rate;
     let turn = seat.lane.restraint.state().pace.turn(rate, now, deadline);
     let Turn::At { at, first } = turn else { return (Leave::At(None), None) };
@@ -180,27 +174,29 @@ impl Leave {
 /// Whether a command that others notice may go on: not where it is part of a loop, with the end of the pause where that
 /// began just now.
 fn goes_on(
-    seat: &Seat,
+    claim: &mut Claim,
     host: &Host,
-    cause: &mut Cause,
     pending: &Pending,
     command: &Command,
     now: Instant,
 ) -> Result<(), Option<Instant>> {
+    // Only what it sent first counts: that makes the exchange.
+    let Claim { seat, bytes, arrived, is_answered, .. } = claim;
     let (restraint, limit) = (&seat.lane.restraint, seat.rule.limits.loop_limit);
     if limit == 0 {
         return Ok(());
     }
-    let party = party(seat, &cause.bytes);
+    let party = party(seat, bytes);
     if restraint.state().loops.is_stopped(party, now) {
         return Err(None);
     }
-    if mem::replace(&mut cause.answered, true) {
+    if mem::replace(is_answered, true) {
         return Ok(());
     }
-    let texts = texts(seat, cause, pending, command);
-    let exchange = Exchange { party, arrived: cause.arrived, exact: texts.exact(), alike: texts.alike() };
+    let texts = texts(seat, bytes, pending, command);
+    let exchange = Exchange { party, arrived: *arrived, exact: texts.exact(), alike: texts.alike() };
     let Some(stopped) = restraint.state().loops.count(&exchange, limit, now) else { return Ok(()) };
+    restraint.has_stopped.store(true, Ordering::Relaxed);
     let what = Restrained::LoopStopped(Loop {
         thing: thing(seat),
         id: party.discussion,
@@ -214,13 +210,13 @@ fn goes_on(
 }
 
 /// What is said on both sides.
-fn texts(seat: &Seat, cause: &Cause, pending: &Pending, command: &Command) -> Texts {
+fn texts(seat: &Seat, notification: &[u8], pending: &Pending, command: &Command) -> Texts {
     let mut texts = Texts::default();
     if let Some((plan, request)) = pending.request() {
         texts.add(plan, request);
     }
     texts.part();
-    texts.add(&seat.rule.subscription.method.output, &cause.bytes);
+    texts.add(&seat.rule.subscription.method.output, notification);
     texts.done_by(&command.name);
     texts
 }

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use mlua::{Function, Table};
+use tokio::time::Instant;
 
 use super::{
     Counters,
@@ -96,13 +97,18 @@ impl Drop for Seat {
 pub(super) struct Claim {
     pub(super) seat: Rc<Seat>,
     id: Option<u64>,
-    /// The notification, to be named when its run fails.
-    bytes: Bytes,
+    /// The notification.
+    pub(super) bytes: Bytes,
+    /// When it came in.
+    pub(super) arrived: Instant,
+    /// Whether its run sent something that others notice.
+    pub(super) is_answered: bool,
 }
 
 impl Claim {
-    pub(super) fn new(seat: &Rc<Seat>, work: &Work) -> Self {
-        Self { seat: Rc::clone(seat), id: Some(work.claim), bytes: work.bytes.clone() }
+    pub(super) fn new(seat: &Rc<Seat>, work: Work) -> Self {
+        let Work { claim, bytes, arrived, .. } = work;
+        Self { seat: Rc::clone(seat), id: Some(claim), bytes, arrived, is_answered: false }
     }
 
     /// Which notification it is: `message 17`.

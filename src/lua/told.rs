@@ -70,41 +70,42 @@ impl Told {
     pub(super) fn line(&self, level: Level, rate: u32, now: Instant, origin: impl FnOnce() -> Origin) -> Passage {
         let mut state = self.state();
         let lines = if level == Level::Debug { &mut state.debug } else { &mut state.lines };
-        if lines.bucket.take(now, rate) {
-            let may_tell = lines.told_at.is_none_or(|at| now >= at + PAUSE);
-            return Passage::Open(if may_tell { lines.tell(now) } else { None });
-        }
-        let first = || LeftOut { count: 0, origin: origin(), level, rate, due: now + OWED };
-        let left_out = lines.left_out.get_or_insert_with(first);
-        left_out.count += 1;
-        Passage::Shut(left_out.due)
+        lines.pass(level, rate, now, origin)
     }
 
-    /// Takes a failure of a generation, and tells it or counts it. Returns when something of it is to be told.
+    /// Takes a failure of a generation, and tells it or counts it: one that repeats another, or that is one too many of
+    /// a second, as any line is. Returns when something of it is to be told.
     pub(super) fn failure(
         &self,
         generation: u64,
         failure: Failure,
+        rate: u32,
         now: Instant,
         reporter: &Reporter,
     ) -> Option<Instant> {
-        let (mut told, heard) = {
-            let mut state = self.state();
-            // Who has just changed the script wants to see whether it still fails.
-            let is_new = generation > state.generation;
-            state.generation = generation.max(state.generation);
-            let former = if is_new { state.failures.rest() } else { Vec::new() };
-            (former, state.failures.hear(failure, now))
-        };
-        let due = match heard {
+        let mut state = self.state();
+        // Who has just changed the script wants to see whether it still fails.
+        let is_new = generation > state.generation;
+        state.generation = generation.max(state.generation);
+        let mut told = if is_new { state.failures.rest() } else { Vec::new() };
+        let mut due = match state.failures.hear(failure, now) {
             Heard::Now(failures) => {
                 told.extend(failures);
                 None
             }
             Heard::Counted(due) => Some(due),
         };
+        let mut events = Vec::new();
         for failure in told {
-            reporter.emit(&Event::RunFailed(failure));
+            let origin = || Origin { place: None, ..failure.origin.clone() };
+            match state.lines.pass(Level::Error, rate, now, origin) {
+                Passage::Open(before) => events.extend(before.into_iter().chain([Event::RunFailed(failure)])),
+                Passage::Shut(at) => due = Some(due.map_or(at, |due| due.min(at))),
+            }
+        }
+        drop(state);
+        for event in events {
+            reporter.emit(&event);
         }
         due
     }
@@ -131,6 +132,17 @@ impl Told {
 }
 
 impl Lines {
+    fn pass(&mut self, level: Level, rate: u32, now: Instant, origin: impl FnOnce() -> Origin) -> Passage {
+        if self.bucket.take(now, rate) {
+            let may_tell = self.told_at.is_none_or(|at| now >= at + PAUSE);
+            return Passage::Open(if may_tell { self.tell(now) } else { None });
+        }
+        let first = || LeftOut { count: 0, origin: origin(), level, rate, due: now + OWED };
+        let left_out = self.left_out.get_or_insert_with(first);
+        left_out.count += 1;
+        Passage::Shut(left_out.due)
+    }
+
     fn tell(&mut self, now: Instant) -> Option<Event> {
         let LeftOut { count, origin, level, rate, .. } = self.left_out.take()?;
         self.told_at = Some(now);
@@ -189,8 +201,8 @@ mod tests {
         Origin { rule: None, subscription: None, script: "a.lua".into(), place: None }
     }
 
-    fn failure() -> Failure {
-        let (origin, kind, message) = (origin(), FailureKind::Error, "no".to_owned());
+    fn failure(message: &str) -> Failure {
+        let (origin, kind, message) = (origin(), FailureKind::Error, message.to_owned());
         Failure { origin, kind, message, notification: None, traceback: Vec::new(), repeats: 0 }
     }
 
@@ -244,7 +256,7 @@ mod tests {
         owing.tell(start + OWED, &reporter);
         assert_eq!((&*heard.lock().unwrap(), owing.next()), (&vec![7], None));
         for _ in 0..3 {
-            let due = told.failure(1, failure(), start, &reporter);
+            let due = told.failure(1, failure("no"), 0, start, &reporter);
             if let Some(due) = due {
                 owing.add(&told, due);
             }
@@ -259,8 +271,23 @@ mod tests {
         let (told, now) = (Told::default(), Instant::now());
         let (reporter, heard) = listening();
         for generation in [1, 1, 2, 1, 2] {
-            told.failure(generation, failure(), now, &reporter);
+            told.failure(generation, failure("no"), 0, now, &reporter);
         }
         assert_eq!(*heard.lock().unwrap(), [0, 1, 0]);
+    }
+
+    #[test]
+    fn failures_that_are_all_different_are_told_at_the_rate_of_lines_and_the_rest_counted() {
+        let (told, start, mut owing) = (Arc::<Told>::default(), Instant::now(), Owing::default());
+        let (reporter, heard) = listening();
+        for number in 0..40 {
+            let due = told.failure(1, failure(&number.to_string()), 1, start, &reporter);
+            if let Some(due) = due {
+                owing.add(&told, due);
+            }
+        }
+        assert_eq!(*heard.lock().unwrap(), [0; 10], "ten seconds' worth at once");
+        owing.tell(start + OWED, &reporter);
+        assert_eq!(heard.lock().unwrap()[10..], [30]);
     }
 }

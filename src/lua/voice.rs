@@ -1,50 +1,42 @@
-//! The voice of one run: in whose name it speaks, and how much it has said.
+//! In whose name Lua speaks: the seat that its run was started from, and how much the run has said.
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
-use super::{seat::Seat, told::Told};
+use super::seat::Seat;
 use crate::{report::Origin, rules::Limits};
 
-/// One run's.
+/// What speaks now: a run, or what runs on no rule's behalf.
+#[derive(Default)]
 pub(super) struct Voice {
-    /// Rule and subscription; none while the script loads, saves or restores.
-    names: Option<(Arc<str>, Arc<str>)>,
-    /// What is told of the rule, and how many lines a second may be.
-    pub(super) told: Option<(Arc<Told>, u32)>,
-    /// Bytes that it may say.
-    most: usize,
+    /// None while the script loads, saves or restores.
+    pub(super) seat: Option<Rc<Seat>>,
+    /// Bytes that it has said.
     said: Cell<usize>,
 }
 
 impl Voice {
-    /// A run that was started from a seat.
-    pub(super) fn of(seat: &Seat) -> Rc<Self> {
-        let limits = &seat.rule.limits;
-        Rc::new(Self {
-            names: Some((Arc::clone(&seat.name), Arc::clone(&seat.subscription))),
-            told: Some((Arc::clone(&seat.lane.told), limits.log_rate)),
-            ..Self::saying(limits.output)
-        })
-    }
-
-    /// Lua that runs on no rule's behalf, with what a run may say where nothing else is said.
-    pub(super) fn aside() -> Rc<Self> {
-        Rc::new(Self::saying(Limits::default().output))
-    }
-
-    fn saying(most: usize) -> Self {
-        Self { names: None, told: None, most, said: Cell::new(0) }
+    /// A run that was started from a seat and has said so much already.
+    pub(super) fn of(seat: &Rc<Seat>, said: usize) -> Self {
+        Self { seat: Some(Rc::clone(seat)), said: Cell::new(said) }
     }
 
     pub(super) fn origin(&self, script: &Arc<str>, place: Option<String>) -> Origin {
-        let (rule, subscription) = self.names.clone().unzip();
-        Origin { rule, subscription, script: Arc::clone(script), place }
+        match &self.seat {
+            Some(seat) => seat.origin(script, place),
+            None => Origin { rule: None, subscription: None, script: Arc::clone(script), place },
+        }
+    }
+
+    /// What it has said.
+    pub(super) fn said(&self) -> usize {
+        self.said.get()
     }
 
     /// Whether it may say so much more. Once it may not, it says nothing any more.
     pub(super) fn spend(&self, bytes: usize) -> bool {
+        let most = self.seat.as_ref().map_or_else(|| Limits::default().output, |seat| seat.rule.limits.output);
         let said = self.said.get().saturating_add(bytes);
-        let fits = said <= self.most;
+        let fits = said <= most;
         self.said.set(if fits { said } else { usize::MAX });
         fits
     }

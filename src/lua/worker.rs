@@ -31,7 +31,7 @@ use super::{
     mailbox::{Mail, Mailbox},
     permits::Permit,
     queue::{Lane, Next, Work},
-    restraint::{self, Cause, Leave},
+    restraint::{self, Leave},
     seat::{Claim, Seat},
     told::Owing,
     voice::Voice,
@@ -62,13 +62,13 @@ const KEPT: usize = 64;
 struct Run {
     claim: Claim,
     thread: Thread,
-    voice: Rc<Voice>,
+    /// Bytes that it has said.
+    said: usize,
     deadline: Instant,
     bounds: Bounds,
     /// The last command it waited for, to name what a timeout interrupted.
     waits_for: Option<Arc<str>>,
     streams: RunStreams,
-    cause: Cause,
 }
 
 /// A run's future: which run, and what came of it, or nothing when its time was over.
@@ -210,7 +210,7 @@ impl Worker {
                 return;
             }
             match lane.next(seat.generation) {
-                Next::Start(work) => self.start(&seat, &work),
+                Next::Start(work) => self.start(&seat, work),
                 Next::Nothing => return,
                 Next::Gone => {
                     self.seats.remove(&Arc::as_ptr(lane));
@@ -221,18 +221,19 @@ impl Worker {
         self.mailbox.put(Mail::Ready(Arc::clone(lane)));
     }
 
-    fn start(&mut self, seat: &Rc<Seat>, work: &Work) {
+    fn start(&mut self, seat: &Rc<Seat>, work: Work) {
         self.started += 1;
+        let caught_up = work.caught_up;
         let claim = Claim::new(seat, work);
-        if restraint::leaves_out(seat, work) {
+        if restraint::leaves_out(&claim) {
             return self.settle(claim, None);
         }
         let (handler, about) = match &seat.call {
-            Ok((handler, about)) => (handler.clone(), about[usize::from(work.caught_up)].clone()),
+            Ok((handler, about)) => (handler, &about[usize::from(caught_up)]),
             Err(cause) => return self.settle(claim, Some(Fault::new(FailureKind::Error, cause))),
         };
         let output = &seat.rule.subscription.method.output;
-        let table = match self.script.host.converter.table(&self.script.lua, output, &work.bytes) {
+        let table = match self.script.host.converter.table(&self.script.lua, output, &claim.bytes) {
             Ok(table) => table,
             Err(error) => {
                 let message = format!("the notification cannot be read: {error}");
@@ -241,7 +242,7 @@ impl Worker {
         };
         let limits = &seat.rule.limits;
         let deadline = Instant::now() + limits.timeout;
-        let bounds = Bounds::new(limits.timeout, limits.cpu, self.memory);
+        let bounds = Bounds::new(deadline, limits.cpu, self.memory);
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
@@ -250,8 +251,8 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                let (voice, streams, cause) = (Voice::of(seat), RunStreams::default(), Cause::new(work));
-                let run = Run { claim, thread, voice, deadline, bounds, waits_for: None, streams, cause };
+                let streams = RunStreams::default();
+                let run = Run { claim, thread, said: 0, deadline, bounds, waits_for: None, streams };
                 self.resume(id, run, (handler, table, about));
             }
             Err(error) => self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
@@ -260,11 +261,9 @@ impl Worker {
 
     /// Resumes a run until it waits or ends.
     fn resume(&mut self, id: u64, mut run: Run, arguments: impl IntoLuaMulti) {
-        let seat = &run.claim.seat;
-        *self.script.host.current.borrow_mut() = Some(Rc::clone(seat));
-        self.script.host.voice.replace(Rc::clone(&run.voice));
+        self.script.host.voice.replace(Voice::of(&run.claim.seat, run.said));
         let ended = self.script.guard.resume(&self.script.lua, &run.thread, arguments, &mut run.bounds);
-        self.script.host.fall_silent();
+        run.said = self.script.host.fall_silent();
         let yielded = match ended {
             Err(stopped) => return self.stopped(run, stopped),
             Ok(Ok(yielded)) => yielded,
@@ -336,7 +335,7 @@ impl Worker {
         };
         let pending = run.streams.watch(pending);
         let (deadline, daemon) = (run.deadline, self.daemon.clone());
-        let (leave, later) = restraint::asks(&run.claim.seat, &self.script.host, &mut run.cause, &pending, deadline);
+        let (leave, later) = restraint::asks(&mut run.claim, &self.script.host, &pending, deadline);
         run.waits_for = Some(name_of(&pending, &leave));
         self.runs.insert(id, run);
         self.tell_later(later);

@@ -115,6 +115,7 @@ impl Record {
             Event::Reloaded(reload) => reload::applied(reload),
             Event::ReloadRejected(reload) => reload::rejected(reload),
             Event::ScriptFailed { script, fate } => run::script_failed(script, *fate),
+            Event::ScriptReplaced { script } => run::script_replaced(script),
             Event::RunFailed(failure) => run::failed(failure),
             Event::RunAbandoned(origin) => run::abandoned(origin),
             Event::Said { origin, level, text, fields } => run::said(origin, *level, text, fields),

@@ -1,5 +1,6 @@
 -- expect: cpu
--- rule: cpu=100ms
+-- rule: cpu=100ms timeout=5s
+-- waits
 -- A little after each element and each answer: it is the sum that counts.
 return require "attack"(function()
   while true do

@@ -1,5 +1,6 @@
 -- expect: cpu
--- rule: cpu=100ms
+-- rule: cpu=100ms timeout=5s
+-- waits
 -- A little between two naps: what a run uses is the sum of its stretches.
 return require "attack"(function()
   while true do

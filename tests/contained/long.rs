@@ -63,7 +63,7 @@ fn milliseconds(text: &str) -> i64 {
 fn limit(script: &Script, kind: &str) -> i64 {
     let key = |name, default| milliseconds(script.key(name).unwrap_or(default));
     let (timeout, cpu) = (key("timeout", "30s"), key("cpu", "1s"));
-    if kind == "timeout" { timeout } else { cpu.min(timeout) }
+    if kind == "timeout" || script.waits { timeout } else { cpu.min(timeout) }
 }
 
 #[test]

@@ -6,10 +6,11 @@
 //! -- permissions: { read: [lib] }
 //! -- handler: name
 //! -- twin
+//! -- waits
 //! ```
 //! A kind is one of the log's, or `ok`, or `load` where the script is to be refused at the start; the words are of its
 //! message. `prints` and `tells` are about what the rule says then and what else is told of it, in all three runs. A twin
-//! is a second rule with the same script.
+//! is a second rule with the same script. Where a run waits now and then, a limit of CPU does not say when it ends.
 
 use std::{fs, path::Path};
 
@@ -40,6 +41,7 @@ pub(crate) struct Script {
     /// The function that handles, where the script returns a table.
     pub(crate) function: Option<String>,
     pub(crate) twin: bool,
+    pub(crate) waits: bool,
 }
 
 /// Where the scripts are.
@@ -68,9 +70,10 @@ impl Script {
         let expected = line("expect").unwrap_or_else(|| panic!("{name}: the first line says what to expect"));
         let pair = |pair: &str| pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())).unwrap();
         let keys = line("rule").map(|keys| keys.split(' ').map(pair).collect()).unwrap_or_default();
-        let (permissions, function, twin) = (line("permissions"), line("handler"), head.contains(&"twin"));
+        let (permissions, function) = (line("permissions"), line("handler"));
+        let (twin, waits) = (head.contains(&"twin"), head.contains(&"waits"));
         let outcomes = outcomes(&expected).unwrap_or_else(|| panic!("{name}: {expected}"));
-        Self { name, text, outcomes, keys, permissions, function, twin }
+        Self { name, text, outcomes, keys, permissions, function, twin, waits }
     }
 
     /// Whether it may be refused at the start.

@@ -39,6 +39,24 @@ fn a_script_that_keeps_all_its_memory_is_loaded_anew_and_goes_on_without_a_loss(
 }
 
 #[test]
+fn a_script_that_is_full_is_loaded_anew_though_a_mistake_stands_elsewhere() {
+    let site = Site::new(&[("rules.yaml", RULES), ("hoarder.lua", HOARDER), ("other.lua", &versioned("one"))]);
+    let host = site.begin(&[]);
+    host.process.events("feed_opened", 1);
+    site.write("rules.yaml", format!("{RULES}  - {{ name: third, subscription: no_such_thing, handler: x.lua }}\n"));
+    host.process.events("reload_rejected", 1);
+    for body in ["more", "less"] {
+        site.emit(1, body);
+    }
+    host.process.events("script_replaced", 1);
+    let said = host.said(3);
+    assert!(said.iter().any(|said| said == "kept 0"), "{said:?}");
+    let log = host.stop();
+    assert_eq!(events(&log, "script_replaced")[0]["script"], "hoarder.lua");
+    assert!(events(&log, "reloaded").is_empty(), "the mistake is still there");
+}
+
+#[test]
 fn a_script_that_computes_for_ever_while_it_is_loaded_is_a_mistake() {
     let rules = "rules:\n  - { name: a, subscription: message_received, handler: a.lua }\n";
     let script = "local function f()\n  while true do pcall(error) end\nend\npcall(f)\n";

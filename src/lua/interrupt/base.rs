@@ -44,7 +44,7 @@ unsafe extern "C-unwind" fn enter_function(lua: *mut lua_State) -> c_int {
 fn enter(coroutine: *mut lua_State) {
     PRESENT.with(|present| {
         if !present.coroutine.load(Ordering::Relaxed).is_null() {
-            present.coroutine.store(coroutine, Ordering::SeqCst);
+            present.enter(coroutine);
         }
         // The breach may have been told to who resumes it.
         if present.breach() != 0 {

@@ -1,6 +1,13 @@
 //! A thread's timer on its own CPU clock, and the monotonic clock as a signal's handler may read it.
 
-use std::{ffi::c_int, io, mem, ptr, sync::Once, time::Duration};
+use std::{
+    ffi::c_int,
+    io, mem, ptr,
+    sync::{Once, OnceLock},
+    time::Duration,
+};
+
+use tokio::time::Instant;
 
 /// A timer that sends its thread a signal, again and again, for as long as that thread uses CPU.
 pub(super) struct Timer(libc::timer_t);
@@ -58,6 +65,21 @@ fn install(handler: extern "C" fn(c_int)) {
 /// Nanoseconds of the monotonic clock; safe in a signal's handler.
 pub(super) fn now() -> u64 {
     read(libc::CLOCK_MONOTONIC)
+}
+
+/// A moment as [`now`] will call it. The clock is read the first time only.
+pub(super) fn at(moment: Instant) -> u64 {
+    static BEGAN: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (began, reading) = *BEGAN.get_or_init(|| (Instant::now(), now()));
+    match moment.checked_duration_since(began) {
+        Some(after) => reading.saturating_add(nanoseconds(after)),
+        None => reading.saturating_sub(nanoseconds(began - moment)),
+    }
+}
+
+/// As a number, as large as may be.
+pub(super) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Nanoseconds of CPU of the calling thread; safe in a signal's handler.

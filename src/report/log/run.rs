@@ -84,6 +84,11 @@ pub(super) fn script_failed(script: &str, fate: Fate) -> Record {
     Record::new(Level::Error, event, message.to_owned(), vec![("script", script.into())])
 }
 
+pub(super) fn script_replaced(script: &str) -> Record {
+    let message = "the script was loaded anew; its rules, and all else, are as before the files were changed";
+    Record::new(Level::Info, "script_replaced", message.to_owned(), vec![("script", script.into())])
+}
+
 fn counted_lines(count: u64) -> String {
     counted(usize::try_from(count).unwrap_or(usize::MAX), "line")
 }
