@@ -1,6 +1,6 @@
--- expect: error "cannot wait" or timeout
+-- expect: error "cannot wait"
 -- rule: timeout=300ms
--- Whether a callback can wait is the library's affair: it is told, or it waits.
+-- A callback of the library cannot wait, and that is told.
 return require "attack"(function()
   return ("abc"):gsub(".", function() sleep(3600) end)
 end)

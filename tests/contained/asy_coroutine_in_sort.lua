@@ -1,4 +1,4 @@
--- expect: ok or error "cannot wait" or error "invalid order function"
+-- expect: error "cannot wait"
 -- The coroutine could wait, the one that resumes it could not.
 return require "attack"(function()
   local co = coroutine.create(function() olvid.identity_get {} end)
