@@ -24,6 +24,7 @@ mod interrupt;
 mod json;
 mod library;
 mod line;
+mod lint;
 mod load;
 mod mailbox;
 mod permits;

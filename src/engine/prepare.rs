@@ -110,6 +110,8 @@ impl Engine {
         }
         let mut mistakes = self.check_kept(kept, &view).await;
         let prepared = self.load_changed(changed, &mut view, &mut mistakes).await;
+        let seen = prepared.values().flat_map(|prepared| prepared.warnings.iter().cloned());
+        let warnings = diagnostics.into_iter().chain(seen).collect();
         if !mistakes.is_empty() {
             mistakes.sort_by_key(|(script, _)| order.iter().position(|key| key == script));
             return Err(mistakes.into_iter().flat_map(|(_, found)| found).collect());
@@ -117,7 +119,7 @@ impl Engine {
         self.hand_on(&prepared).await?;
         let (enabled, disabled): (Vec<_>, Vec<_>) = rules.rules.into_iter().partition(|rule| rule.enabled);
         let rules = enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
-        Ok(Next { view, rules, disabled, prepared, inputs, warnings: diagnostics })
+        Ok(Next { view, rules, disabled, prepared, inputs, warnings })
     }
 
     /// How a script would stand now: with the same files as the running one of its identity, if there is one.

@@ -26,6 +26,9 @@ const CHUNK: usize = 1_000_000;
 const FILENAME: &str = "filename";
 const FILE_SIZE: &str = "file_size";
 
+/// Names that only a script uses: what is in a file, or where it is.
+pub(super) const CONTENT: [&str; 2] = ["content", "path"];
+
 /// Something a coroutine waits for.
 pub(super) enum Pending {
     /// One request, one answer.
@@ -344,7 +347,8 @@ fn take_content(
         Ok(value)
     };
     let wrong = |message: &str| vec![mistake(format!("{prefix}{message}"))];
-    let content = match (take("content")?, take("path")?) {
+    let [content, path] = CONTENT;
+    let content = match (take(content)?, take(path)?) {
         (Value::String(content), Value::Nil) => Bytes::from(content.as_bytes().to_vec()),
         (Value::Nil, Value::String(path)) => {
             let path = path.to_string_lossy();

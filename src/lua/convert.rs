@@ -5,7 +5,12 @@
 //! An unsigned 64-bit integer is a Lua integer with the same bits. Tables of a message that has methods get them through
 //! a shared metatable; lists carry one too, so that an empty list stays a list in JSON.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+    sync::Arc,
+};
 
 use mlua::{Lua, LuaString, Table, Value as LuaValue};
 
@@ -42,6 +47,12 @@ struct FieldPlan {
     inner: Option<Rc<Plan>>,
 }
 
+/// The names that a table of the host's has entries under.
+pub(super) fn names_in(table: &Table) -> BTreeSet<String> {
+    let pairs = table.pairs::<LuaValue, LuaValue>().map_while(Result::ok);
+    pairs.filter_map(|(key, _)| Some(key.as_string()?.to_string_lossy())).collect()
+}
+
 /// Which fields of a message have occurred, and which more than once, a bit each.
 #[derive(Default)]
 struct Seen {
@@ -76,6 +87,16 @@ impl Converter {
     /// Gives the tables of a message type their methods; before the first conversion.
     pub(super) fn set_methods(&self, message: String, metatable: Table) {
         self.metatables.borrow_mut().insert(message, metatable);
+    }
+
+    /// The methods of each message type that has any.
+    pub(super) fn methods(&self) -> mlua::Result<BTreeMap<String, BTreeSet<String>>> {
+        let metatables = self.metatables.borrow();
+        let methods = metatables.iter().map(|(message, metatable)| {
+            let functions: Table = metatable.raw_get("__index")?;
+            Ok((message.clone(), names_in(&functions)))
+        });
+        methods.collect()
     }
 
     /// Makes the table of a message.

@@ -1,16 +1,18 @@
 //! A script from its text to the functions that its rules name, or the mistakes that keep it from running.
 
-use std::{cell::RefCell, collections::HashMap, fs, io, path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, fs, io, ops::Range, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use mlua::{Function, Lua, Table, Value, chunk::ChunkMode};
 use tokio::time::Instant;
 
 use super::{
     alarm::Alarm,
+    convert::names_in,
     failure::{self, Frame},
     files::Files,
     host::{self, Host},
     interrupt::{Bounds, Breach, Guard},
+    lint::{Handles, Subject, World, lint},
     sandbox,
     script::LOADING,
     spec::{ScriptSpec, Text},
@@ -49,6 +51,8 @@ pub(super) struct Loaded {
     lookup: Function,
     /// Puts a table in front of another one, through which nobody can change it.
     pub(super) freeze: Function,
+    /// What is certainly not as its author meant it.
+    pub(super) warnings: Vec<Diagnostic>,
     /// Bytes that the VM may hold while the script runs on nobody's behalf.
     memory: usize,
     /// The text that mistakes point into.
@@ -84,6 +88,7 @@ pub(super) fn load(
         freeze: prelude.raw_get("freeze").map_err(broken)?,
         value: Value::Nil,
         functions: RefCell::default(),
+        warnings: Vec::new(),
         memory: spec.memory(),
         source,
         host,
@@ -103,7 +108,55 @@ pub(super) fn load(
         loaded.value = loaded.run(&chunk, Value::String(name), LOADING, "script-failed", "is loaded")?;
         check_handlers(spec, &loaded)?;
     }
+    loaded.warnings = warnings(spec, &loaded, &prelude).map_err(broken)?;
     Ok(loaded)
+}
+
+/// What reading the script tells, as it was loaded without a mistake.
+fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> mlua::Result<Vec<Diagnostic>> {
+    let libraries: Table = prelude.raw_get("libraries")?;
+    let libraries =
+        libraries.pairs::<String, Table>().map(|pair| pair.map(|(name, library)| (name, names_in(&library))));
+    let world = World {
+        globals: names_in(&loaded.lua.globals()),
+        libraries: libraries.collect::<mlua::Result<_>>()?,
+        methods: loaded.host.converter.methods()?,
+    };
+    let source = &loaded.source;
+    let of_rule = |rule: &Arc<Rule>| {
+        let output = Arc::clone(&rule.subscription.method.output);
+        match &rule.handler {
+            Handler::Script { function, .. } => (function.clone(), output),
+            Handler::Inline { .. } => (None, output),
+        }
+    };
+    let rules: Vec<_> = spec.rules.iter().map(of_rule).collect();
+    Ok(match &spec.text {
+        Text::File { .. } => {
+            let handlers =
+                rules.iter().map(|(function, output)| (Handles::Returned(function.as_deref()), Arc::clone(output)));
+            let place = |span| Place { source: Arc::clone(source), span };
+            lint(&Subject { text: &source.text, handlers: handlers.collect(), place: &place }, &world)
+        }
+        Text::Inline { code, line, .. } => {
+            let handlers = rules.iter().map(|(_, output)| (Handles::Whole, Arc::clone(output)));
+            let place = |span| inline_place(source, code, *line, span);
+            lint(&Subject { text: code, handlers: handlers.collect(), place: &place }, &world)
+        }
+    })
+}
+
+/// Where a stretch of a handler in a rule file stands there: the same line, indented further. All of the line, where it
+/// is written in another way.
+fn inline_place(source: &Arc<Source>, code: &str, first: usize, span: Range<usize>) -> Place {
+    let begin = code[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let line = source.line(first + code[..begin].matches('\n').count());
+    let written = code[begin..].lines().next().unwrap_or_default();
+    let indent = written.len() - written.trim_start().len();
+    let start = line.span.start + (span.start - begin).saturating_sub(indent);
+    let end = (start + span.len()).min(line.span.end);
+    let is_same = source.text.get(line.span.clone()) == Some(written.trim());
+    if is_same && start < end { Place { span: start..end, ..line } } else { line }
 }
 
 /// Runs the prelude and the methods; both are ours and tested.

@@ -243,7 +243,8 @@ end
 
 local globals = _G
 globals.olvid = olvid
-for name, library in next, { coroutine = coroutine, log = log, string = string, table = table, math = math, utf8 = utf8, os = os } do
+local libraries = { coroutine = coroutine, log = log, string = string, table = table, math = math, utf8 = utf8, os = os }
+for name, library in next, libraries do
   globals[name] = freeze(name, library)
 end
 local function raising(f)
@@ -254,7 +255,8 @@ local function raising(f)
   end
 end
 
-globals.json = freeze("json", { encode = raising(host.json_encode), decode = raising(host.json_decode), null = host.null, array = host.array })
+libraries.json = { encode = raising(host.json_encode), decode = raising(host.json_decode), null = host.null, array = host.array }
+globals.json = freeze("json", libraries.json)
 globals.env = freeze("env", setmetatable({}, {
   __index = function(_, name)
     local value, mistake, denied = host.variable(name)
@@ -293,6 +295,7 @@ end
 return {
   drive = drive,
   freeze = freeze,
+  libraries = libraries,
   lookup = function(asked) return asked[1][asked[2]] end,
   pending = PENDING,
   refusal = Refusal,

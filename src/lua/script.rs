@@ -45,7 +45,11 @@ pub const LOADING: Duration = Duration::from_secs(10);
 pub const SAVING: Duration = Duration::from_secs(5);
 
 /// A script that is loaded on its own thread and waits to be started or let go: dropping it ends its thread.
-pub struct Prepared(Script);
+pub struct Prepared {
+    script: Script,
+    /// What is certainly not as its author meant it.
+    pub warnings: Vec<Diagnostic>,
+}
 
 /// A running script. Dropping one that was not told to stop ends it at once.
 pub struct Script {
@@ -113,9 +117,9 @@ impl Prepared {
             return Err(vec![Diagnostic::error("script-failed", format!("no thread for `{name}`: {error}"))]);
         }
         match timeout(LOADING, loaded).await {
-            Ok(Ok(Ok(keeps_state))) => {
+            Ok(Ok(Ok(Ready { keeps_state, warnings }))) => {
                 script.keeps_state = keeps_state;
-                Ok(Self(script))
+                Ok(Self { script, warnings })
             }
             Ok(Ok(Err(mistakes))) => Err(mistakes),
             Ok(Err(_)) => Err(vec![crashed(&name)]),
@@ -128,13 +132,19 @@ impl Prepared {
     /// An error that it raises is told as one while loading is; so is taking longer than [`LOADING`].
     pub async fn restore(&self, state: Json) -> Result<(), Vec<Diagnostic>> {
         let mail = |reply| Mail::Restore { state, reply };
-        self.0.ask(mail, LOADING, "script-failed", "restore its state").await
+        self.script.ask(mail, LOADING, "script-failed", "restore its state").await
     }
 
     /// From here on it works; it has no lanes yet.
     pub fn start(self) -> Script {
-        self.0
+        self.script
     }
+}
+
+/// What is to be known of a script that was loaded.
+struct Ready {
+    keeps_state: bool,
+    warnings: Vec<Diagnostic>,
 }
 
 /// What is told of a script whose loading takes too long.
@@ -146,15 +156,16 @@ pub(super) fn unfinished(name: &str, place: Option<&Place>) -> Diagnostic {
 /// The thread's life from a loaded script on.
 fn run(
     loaded: Result<load::Loaded, Vec<Diagnostic>>,
-    ready: oneshot::Sender<Result<bool, Vec<Diagnostic>>>,
+    ready: oneshot::Sender<Result<Ready, Vec<Diagnostic>>>,
     worker: impl FnOnce(load::Loaded) -> Worker,
 ) {
     // Timers and nothing else: sockets are the I/O thread's.
     let runtime = runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())]);
     match loaded.and_then(|script| Ok((script, runtime?))) {
-        Ok((script, runtime)) => {
-            if ready.send(Ok(script.keeps_state())).is_ok() {
+        Ok((mut script, runtime)) => {
+            let told = Ready { keeps_state: script.keeps_state(), warnings: mem::take(&mut script.warnings) };
+            if ready.send(Ok(told)).is_ok() {
                 runtime.block_on(worker(script).work());
                 // The VM is gone, and nobody else may want what it held.
                 heap::release();

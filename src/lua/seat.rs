@@ -25,6 +25,9 @@ use crate::{
 /// credits to hand over a single notification: two switches of threads for each.
 const GIVEN_BACK: usize = CREDITS / 4;
 
+/// What the second argument of a handler has.
+pub(super) const ABOUT: [&str; 4] = ["name", "subscription", "file", "caught_up"];
+
 /// A lane as it is served here, on present terms. Runs keep the seat that they were started from.
 pub(super) struct Seat {
     pub(super) lane: Arc<Lane>,
@@ -51,10 +54,11 @@ impl Seat {
     ) -> Rc<Self> {
         let about = |caught_up: bool| -> mlua::Result<Table> {
             let about = script.lua.create_table()?;
-            about.raw_set("name", rule.name.as_str())?;
-            about.raw_set("subscription", rule.subscription.name.as_str())?;
-            about.raw_set("file", rule.file.as_str())?;
-            about.raw_set("caught_up", caught_up)?;
+            let [name, subscription, file, caught] = ABOUT;
+            about.raw_set(name, rule.name.as_str())?;
+            about.raw_set(subscription, rule.subscription.name.as_str())?;
+            about.raw_set(file, rule.file.as_str())?;
+            about.raw_set(caught, caught_up)?;
             script.freeze.call(("rule", about))
         };
         let both = || -> mlua::Result<[Table; 2]> { Ok([about(false)?, about(true)?]) };

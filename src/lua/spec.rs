@@ -149,7 +149,7 @@ impl ScriptSpec {
         let spec = self.clone();
         let load = move || {
             let result = load::load(&spec, &Reporter::default(), admin, Alarm::new(None));
-            told.send(result.err().unwrap_or_default()).unwrap_or_default();
+            told.send(result.map_or_else(|mistakes| mistakes, |loaded| loaded.warnings)).unwrap_or_default();
         };
         if let Err(error) = thread::Builder::new().spawn(load) {
             return vec![Diagnostic::error("script-failed", format!("no thread for `{}`: {error}", self.name))];

@@ -1,0 +1,302 @@
+//! What can be known of a script without running it: fields that no object has, commands and globals that there are none
+//! of, arguments that no command takes, values that no enum has.
+//!
+//! Only what is certain is said, as a warning with its place: a line that never runs harms nobody. Owns the reading of
+//! Lua's syntax; what a script reaches ([`World`]) is asked of the VM it was loaded in, and the rest of the catalog.
+
+mod literal;
+mod names;
+mod types;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
+
+use tree_sitter::{Node, Parser};
+
+use self::{
+    literal::{Literal, is_known, string},
+    names::{Step, parts, text_of, walk},
+    types::{Type, Types},
+};
+use super::{call, seat::ABOUT};
+use crate::{
+    diagnostic::{Diagnostic, Place},
+    schema::{Catalog, Command, Kind, Message, Shape, encode, names as spelling},
+};
+
+/// More than anyone reads at once.
+const MOST: usize = 50;
+
+/// Globals of Lua's that scripts do not have, and what there is instead.
+const WITHHELD: [(&str, &str); 7] = [
+    (
+        "io",
+        "files are sent with `files = {{ path = ... }}` and saved with `attachment:save`, where `permissions` allow it",
+    ),
+    ("debug", "`error` and the log say where a script is"),
+    ("package", "`require` finds modules below the script's directory"),
+    ("dofile", "`require` runs a module below the script's directory"),
+    ("loadfile", "`require` runs a module below the script's directory"),
+    ("loadstring", "Lua 5.4 calls it `load`"),
+    ("unpack", "Lua 5.4 calls it `table.unpack`"),
+];
+
+/// What a script reaches.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) globals: BTreeSet<String>,
+    /// The functions of tables that cannot be changed, by the global's name.
+    pub(super) libraries: BTreeMap<String, BTreeSet<String>>,
+    /// The methods of objects, by the kind of object.
+    pub(super) methods: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// A script to be looked at.
+pub(super) struct Subject<'s> {
+    pub(super) text: &'s str,
+    /// What handles which notifications: the name in what the script returns, or the script as a whole.
+    pub(super) handlers: Vec<(Handles<'s>, Arc<Message>)>,
+    /// Where a stretch of the text stands.
+    pub(super) place: &'s dyn Fn(Range<usize>) -> Place,
+}
+
+/// What in a script is a handler.
+#[derive(Clone, Copy)]
+pub(super) enum Handles<'s> {
+    /// The function that it returns, or one of the table it returns.
+    Returned(Option<&'s str>),
+    /// All of it.
+    Whole,
+}
+
+/// Tells what is certainly not as its author meant it. Nothing, where the syntax is not understood.
+pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
+    let mut parser = Parser::new();
+    if parser.set_language(&tree_sitter_lua::LANGUAGE.into()).is_err() {
+        return Vec::new();
+    }
+    let Some(tree) = parser.parse(subject.text, None).filter(|tree| !tree.root_node().has_error()) else {
+        return Vec::new();
+    };
+    let root = tree.root_node();
+    let mut types = Types::new(root, subject.text);
+    for (handles, notification) in &subject.handlers {
+        match handles {
+            Handles::Whole => types.handles(Arc::clone(notification)),
+            Handles::Returned(function) => types.handles_in(root, *function, Arc::clone(notification)),
+        }
+    }
+    let mut look = Look { subject, world, types: &types, told: Vec::new() };
+    look.at_globals();
+    walk(root, |node, _, step| {
+        if matches!(step, Step::Enter) {
+            look.at(node);
+        }
+    });
+    look.told.sort_by_key(|(at, _)| *at);
+    look.told.into_iter().map(|(_, told)| told).take(MOST).collect()
+}
+
+struct Look<'l, 't> {
+    subject: &'l Subject<'t>,
+    world: &'l World,
+    types: &'l Types<'t>,
+    /// What was found, with where it stands in the text.
+    told: Vec<(usize, Diagnostic)>,
+}
+
+impl<'t> Look<'_, 't> {
+    fn tell(&mut self, node: Node<'_>, code: &'static str, message: String, help: Option<String>) {
+        let place = (self.subject.place)(node.byte_range());
+        let told = Diagnostic { help, ..Diagnostic::warning(code, message).at(place) };
+        self.told.push((node.start_byte(), told));
+    }
+
+    fn text(&self, node: Node<'_>) -> &'t str {
+        text_of(node, self.subject.text)
+    }
+
+    fn at(&mut self, node: Node<'t>) {
+        match node.kind() {
+            "dot_index_expression" | "method_index_expression" | "bracket_index_expression" => self.at_index(node),
+            "function_call" => self.at_call(node),
+            "binary_expression" => self.at_comparison(node),
+            _ => {}
+        }
+    }
+
+    /// Names that mean nothing here, once each.
+    fn at_globals(&mut self) {
+        let mut seen = BTreeSet::new();
+        let names = &self.types.names;
+        for node in &names.globals {
+            let name = self.text(*node);
+            if self.world.globals.contains(name) || names.set.contains(name) || !seen.insert(name) {
+                continue;
+            }
+            let instead = WITHHELD.iter().find(|(withheld, _)| *withheld == name);
+            let near = || spelling::nearest(name, self.world.globals.iter().map(String::as_str));
+            let (message, help) = match (instead, near()) {
+                (Some((_, instead)), _) => (format!("scripts have no `{name}`"), Some((*instead).to_owned())),
+                (None, near) => {
+                    let help = near.map(|near| format!("did you mean `{near}`?"));
+                    (format!("nothing is called `{name}` here, so it is nil"), help)
+                }
+            };
+            self.tell(*node, "unknown-global", message, help);
+        }
+    }
+
+    fn at_index(&mut self, node: Node<'t>) {
+        let field = node.child_by_field_name("field").or(node.child_by_field_name("method"));
+        let (Some(table), Some(field), Some(name)) = (node.child_by_field_name("table"), field, self.types.key(node))
+        else {
+            return;
+        };
+        // A script may put into objects what it likes.
+        if self.types.names.fields.contains(name) {
+            return;
+        }
+        match self.types.of(table) {
+            Type::Object(kinds) => self.at_field(field, name, &kinds, node.kind() == "method_index_expression"),
+            Type::Rule if !ABOUT.contains(&name) => {
+                let help = nearest(name, ABOUT, "it has");
+                self.tell(field, "unknown-field", format!("`rule` has no `{name}`"), Some(help));
+            }
+            _ => self.at_member(table, field, name),
+        }
+    }
+
+    /// A field or a method of an object.
+    fn at_field(&mut self, field: Node<'t>, name: &str, kinds: &[Arc<Message>], is_method: bool) {
+        let methods =
+            |kind: &Arc<Message>| self.world.methods.get(&kind.name).into_iter().flatten().map(String::as_str);
+        let has = |kind: &Arc<Message>| methods(kind).any(|method| method == name) || kind.field(name).is_some();
+        if kinds.iter().any(has) {
+            return;
+        }
+        let Some(kind) = kinds.first() else { return };
+        let fields = kind.fields.iter().map(|field| field.name.as_str());
+        let (what, code) = if is_method { ("method", "unknown-method") } else { ("field", "unknown-field") };
+        let all: Vec<_> = if is_method { methods(kind).collect() } else { fields.chain(methods(kind)).collect() };
+        let help = nearest(name, all, "it has");
+        self.tell(field, code, format!("{} has no {what} `{name}`", kind.name), Some(help));
+    }
+
+    /// A function of a library.
+    fn at_member(&mut self, table: Node<'t>, field: Node<'t>, name: &str) {
+        let names = &self.types.names;
+        let library = self.text(table);
+        if table.kind() != "identifier" || names.variable(table).is_some() || names.set.contains(library) {
+            return;
+        }
+        if self.types.is_api(table) {
+            return self.at_command(field, name);
+        }
+        let Some(members) = self.world.libraries.get(library).filter(|members| !members.contains(name)) else { return };
+        let help = nearest(name, members.iter().map(String::as_str), "it has");
+        self.tell(field, "unknown-function", format!("`{library}` has no `{name}`"), Some(help));
+    }
+
+    fn at_command(&mut self, field: Node<'t>, name: &str) {
+        let catalog = Catalog::embedded();
+        if catalog.command(name).is_some() {
+            return;
+        }
+        let near = spelling::nearest(name, catalog.commands().iter().map(|command| command.name.as_str()));
+        let help = match near {
+            Some(near) => format!("did you mean `olvid.{near}`?"),
+            None => "`olvid-rules catalog` lists the commands".to_owned(),
+        };
+        self.tell(field, "unknown-command", format!("there is no command `olvid.{name}`"), Some(help));
+    }
+
+    fn at_call(&mut self, call: Node<'t>) {
+        let (Some(called), Some(arguments)) = (call.child_by_field_name("name"), call.child_by_field_name("arguments"))
+        else {
+            return;
+        };
+        let Some(name) = self.types.command(called) else { return };
+        let Some(command) = Catalog::embedded().command(name) else { return };
+        if called.kind() == "method_index_expression" {
+            let help = format!("write `olvid.{name}{{ ... }}`");
+            return self.tell(called, "wrong-arguments", "commands are called with a dot".to_owned(), Some(help));
+        }
+        let given = parts(arguments);
+        let help = || Some(format!("write `olvid.{name}{{ ... }}`, with the fields by name"));
+        let message = format!("olvid.{name} takes one table of fields");
+        match given.as_slice() {
+            [one] if one.kind() == "table_constructor" => self.at_request(*one, command),
+            [one] if is_known(*one, self.subject.text) => self.tell(*one, "wrong-arguments", message, help()),
+            [] | [_] => {}
+            [_, second, ..] => self.tell(*second, "wrong-arguments", message, help()),
+        }
+    }
+
+    /// The fields that a command is called with.
+    fn at_request(&mut self, table: Node<'t>, command: &Command) {
+        let input = &command.method.input;
+        let literal = Literal { node: table, text: self.subject.text };
+        let (plan, is_upload) = match &command.shape {
+            Shape::Upload(upload, _) => match &input.fields[upload.metadata].kind {
+                Kind::Message(metadata) => (metadata, true),
+                _ => return,
+            },
+            _ => (input, false),
+        };
+        for mismatch in encode::encode(plan, &literal, None).err().into_iter().flatten() {
+            let Some(node) = literal.find(&mismatch.path, mismatch.at_key) else { continue };
+            let is_content = is_upload && mismatch.at_key && call::CONTENT.contains(&self.text(node));
+            // What is not written out may be anything.
+            if is_content || (!mismatch.at_key && !is_known(node, self.subject.text)) {
+                continue;
+            }
+            let message = format!("olvid.{}: {}", command.name, mismatch.message);
+            // A file has a content rather than the size that is sent for it.
+            let help = mismatch.help.filter(|help| !is_upload || !mismatch.at_key || help.starts_with("did you mean"));
+            self.tell(node, mismatch.code, message, help);
+        }
+    }
+
+    /// A value of an enum beside a text that it never is.
+    fn at_comparison(&mut self, node: Node<'t>) {
+        let operator = node.child_by_field_name("operator").map(|operator| self.text(operator));
+        let (Some("==" | "~="), Some(left), Some(right)) =
+            (operator, node.child_by_field_name("left"), node.child_by_field_name("right"))
+        else {
+            return;
+        };
+        for (value, text) in [(left, right), (right, left)] {
+            let Some(written) = string(text, self.subject.text) else { continue };
+            let Type::Enum(values) = self.types.of(value) else { continue };
+            if values.values.iter().any(|value| value.name == written) {
+                continue;
+            }
+            let meant =
+                values.parse(written).and_then(|number| values.values.iter().find(|value| value.number == number));
+            let near = meant.map(|value| value.name.as_str()).or_else(|| values.nearest(written));
+            let help = match near {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => nearest(written, values.values.iter().map(|value| value.name.as_str()), "one of"),
+            };
+            let message = format!("a {} is never \"{written}\"", values.name);
+            self.tell(text, "unknown-value", message, Some(help));
+        }
+    }
+}
+
+/// What a name most likely meant, or what there is.
+fn nearest<'n>(name: &str, all: impl IntoIterator<Item = &'n str>, otherwise: &str) -> String {
+    /// As many as a line holds.
+    const SHOWN: usize = 12;
+    let all: Vec<_> = all.into_iter().collect();
+    if let Some(near) = spelling::nearest(name, all.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    let more = if all.len() > SHOWN { ", ..." } else { "" };
+    let shown: Vec<_> = all.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    format!("{otherwise} {}{more}", shown.join(", "))
+}

@@ -1,0 +1,269 @@
+//! What an expression is, where that is certain: an object of the daemon's, a list of them, a value of an enum.
+//!
+//! Follows variables that keep their value, fields, elements of lists, answers of commands and loops over either. All else
+//! is unknown, and nothing is said of what is unknown.
+
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
+
+use tree_sitter::Node;
+
+use super::{
+    literal::string,
+    names::{Names, Origin, child, parts, text_of},
+};
+use crate::schema::{Answer, Cardinality, Catalog, Command, Enum, Field, Kind, Message, Shape};
+
+/// How far a value is followed back: further than anyone writes.
+const FAR: usize = 40;
+
+/// What is known of a value.
+#[derive(Debug, Clone)]
+pub(super) enum Type {
+    Unknown,
+    /// An object, of one of these kinds.
+    Object(Vec<Arc<Message>>),
+    /// A list of such.
+    List(Box<Type>),
+    /// What yields such, one after the other.
+    Iterator(Box<Type>),
+    /// A value of an enum, as its name.
+    Enum(Arc<Enum>),
+    /// The second argument of a handler.
+    Rule,
+}
+
+/// The types of one script.
+pub(super) struct Types<'t> {
+    pub(super) names: Names<'t>,
+    pub(super) text: &'t str,
+    /// What handlers are called with, by their functions.
+    handlers: HashMap<usize, Vec<Arc<Message>>>,
+    /// What `...` is outside of any function: a handler in a rule file.
+    inline: Vec<Arc<Message>>,
+    known: RefCell<HashMap<usize, Type>>,
+}
+
+impl<'t> Types<'t> {
+    pub(super) fn new(root: Node<'t>, text: &'t str) -> Self {
+        let (handlers, inline) = (HashMap::new(), Vec::new());
+        Self { names: Names::of(root, text), text, handlers, inline, known: RefCell::default() }
+    }
+
+    /// Says that the whole script handles such a notification.
+    pub(super) fn handles(&mut self, notification: Arc<Message>) {
+        self.inline.push(notification);
+    }
+
+    /// Says that a function, by its name in what the script returns, handles such a notification.
+    pub(super) fn handles_in(&mut self, root: Node<'t>, function: Option<&str>, notification: Arc<Message>) {
+        let returned = parts(root).into_iter().rfind(|part| part.kind() == "return_statement");
+        let returned = returned.and_then(|returned| parts(child(returned, "expression_list")?).first().copied());
+        let found = returned.and_then(|returned| match function {
+            None => self.function(returned),
+            Some(name) => self.member(returned, name).and_then(|value| self.function(value)),
+        });
+        if let Some(function) = found {
+            self.handlers.entry(function.id()).or_default().push(notification);
+        }
+    }
+
+    /// The function that an expression stands for.
+    fn function(&self, node: Node<'t>) -> Option<Node<'t>> {
+        match node.kind() {
+            "function_definition" | "function_declaration" => Some(node),
+            "identifier" => {
+                let variable = &self.names.variables[self.names.variable(node)?];
+                match variable.origin {
+                    _ if !variable.is_constant => None,
+                    Origin::Function(function) => Some(function),
+                    Origin::Value(values, at) => {
+                        parts(values).get(at).copied().filter(|value| value.kind() == "function_definition")
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// What a table holds under a name.
+    fn member(&self, table: Node<'t>, name: &str) -> Option<Node<'t>> {
+        if table.kind() == "table_constructor" {
+            let is_named = |field: &Node<'t>| {
+                field.child_by_field_name("name").is_some_and(|found| text_of(found, self.text) == name)
+            };
+            return parts(table).into_iter().find(is_named)?.child_by_field_name("value");
+        }
+        let variable = self.names.variable(table)?;
+        if let Some(value) = self.names.members.get(&(variable, name)) {
+            return Some(*value);
+        }
+        match self.names.variables[variable].origin {
+            Origin::Value(values, at) => {
+                let made = parts(values).get(at).copied().filter(|value| value.kind() == "table_constructor")?;
+                self.member(made, name)
+            }
+            _ => None,
+        }
+    }
+
+    /// What is known of an expression.
+    pub(super) fn of(&self, node: Node<'t>) -> Type {
+        self.within(node, FAR)
+    }
+
+    fn within(&self, node: Node<'t>, far: usize) -> Type {
+        let Some(far) = far.checked_sub(1) else { return Type::Unknown };
+        match node.kind() {
+            "identifier" => self.names.variable(node).map_or(Type::Unknown, |variable| self.variable(variable, far)),
+            "parenthesized_expression" => parts(node).first().map_or(Type::Unknown, |inner| self.within(*inner, far)),
+            "dot_index_expression" | "bracket_index_expression" => self.index(node, far),
+            "function_call" => self.answer(node),
+            _ => Type::Unknown,
+        }
+    }
+
+    fn variable(&self, at: usize, far: usize) -> Type {
+        let variable = &self.names.variables[at];
+        if !variable.is_constant {
+            return Type::Unknown;
+        }
+        if let Some(known) = self.known.borrow().get(&at) {
+            return known.clone();
+        }
+        let found = match variable.origin {
+            Origin::Value(values, at) => {
+                let values = parts(values);
+                match (values.get(at), values.split_last()) {
+                    (Some(value), _) if value.kind() != "vararg_expression" => self.within(*value, far),
+                    (_, Some((last, before))) if self.names.outermost.contains(&last.id()) && at >= before.len() => {
+                        argument(&self.inline, at - before.len())
+                    }
+                    _ => Type::Unknown,
+                }
+            }
+            Origin::Parameter(function, at) => {
+                self.handlers.get(&function.id()).map_or(Type::Unknown, |kinds| argument(kinds, at))
+            }
+            Origin::Element(values, at) => self.element(values, at, far),
+            Origin::Function(_) | Origin::Unknown => Type::Unknown,
+        };
+        self.known.borrow_mut().insert(at, found.clone());
+        found
+    }
+
+    /// What a loop over a value yields.
+    fn element(&self, values: Node<'t>, at: usize, far: usize) -> Type {
+        let Some(value) = parts(values).first().copied() else { return Type::Unknown };
+        if at == 0
+            && let Type::Iterator(element) = self.within(value, far)
+        {
+            return *element;
+        }
+        let called = value.child_by_field_name("name").filter(|_| value.kind() == "function_call");
+        let is_pairs = called.is_some_and(|called| {
+            self.names.variable(called).is_none() && matches!(text_of(called, self.text), "ipairs" | "pairs")
+        });
+        let list = child(value, "arguments").and_then(|arguments| parts(arguments).first().copied());
+        match list.map(|list| self.within(list, far)) {
+            Some(Type::List(element)) if is_pairs && at == 1 => *element,
+            _ => Type::Unknown,
+        }
+    }
+
+    fn index(&self, node: Node<'t>, far: usize) -> Type {
+        let (Some(table), Some(field)) = (node.child_by_field_name("table"), node.child_by_field_name("field")) else {
+            return Type::Unknown;
+        };
+        match (self.within(table, far), self.key(node)) {
+            (Type::Object(kinds), Some(name)) => {
+                let mut found = kinds.iter().filter_map(|kind| kind.field(name)).map(of_field);
+                let first = found.next().unwrap_or(Type::Unknown);
+                found.fold(first, Type::or)
+            }
+            (Type::List(element), None) if field.kind() != "string" => *element,
+            _ => Type::Unknown,
+        }
+    }
+
+    /// The name that an index expression asks for, where it is written out.
+    pub(super) fn key(&self, node: Node<'t>) -> Option<&'t str> {
+        let field = node.child_by_field_name("field").or(node.child_by_field_name("method"))?;
+        if node.kind() == "bracket_index_expression" {
+            string(field, self.text)
+        } else {
+            Some(text_of(field, self.text))
+        }
+    }
+
+    /// What a call of a command gives.
+    fn answer(&self, call: Node<'t>) -> Type {
+        let command = call.child_by_field_name("name").and_then(|name| self.command(name));
+        let Some(command) = command.and_then(|name| Catalog::embedded().command(name)) else { return Type::Unknown };
+        of_answer(command)
+    }
+
+    /// The command's name, where an expression is `olvid.name`.
+    pub(super) fn command(&self, node: Node<'t>) -> Option<&'t str> {
+        let table = node.child_by_field_name("table")?;
+        self.key(node).filter(|_| self.is_api(table))
+    }
+
+    /// Whether an expression is the table of commands.
+    pub(super) fn is_api(&self, node: Node<'t>) -> bool {
+        node.kind() == "identifier"
+            && self.names.variable(node).is_none()
+            && text_of(node, self.text) == "olvid"
+            && !self.names.set.contains("olvid")
+    }
+}
+
+impl Type {
+    /// What is certain of a value that is the one or the other.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Object(mut one), Self::Object(other)) => {
+                one.extend(other);
+                Self::Object(one)
+            }
+            (Self::List(one), Self::List(other)) => Self::List(Box::new(one.or(*other))),
+            (Self::Enum(one), Self::Enum(other)) if one.full_name == other.full_name => Self::Enum(one),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What a handler is called with.
+fn argument(kinds: &[Arc<Message>], at: usize) -> Type {
+    match at {
+        0 if !kinds.is_empty() => Type::Object(kinds.to_vec()),
+        1 => Type::Rule,
+        _ => Type::Unknown,
+    }
+}
+
+fn of_field(field: &Field) -> Type {
+    let one = match &field.kind {
+        Kind::Message(message) => Type::Object(vec![Arc::clone(message)]),
+        Kind::Enum(values) => Type::Enum(Arc::clone(values)),
+        _ => Type::Unknown,
+    };
+    if field.cardinality == Cardinality::Repeated { Type::List(Box::new(one)) } else { one }
+}
+
+fn of_answer(command: &Command) -> Type {
+    let output = &command.method.output;
+    match &command.shape {
+        Shape::Unary(answer) | Shape::Upload(_, answer) => match answer {
+            Answer::Nothing => Type::Unknown,
+            Answer::Field(at) => of_field(&output.fields[*at]),
+            Answer::Whole => Type::Object(vec![Arc::clone(output)]),
+        },
+        Shape::List(at) => match of_field(&output.fields[*at]) {
+            Type::List(element) => Type::Iterator(element),
+            _ => Type::Unknown,
+        },
+        Shape::Pages => Type::Iterator(Box::new(Type::Object(vec![Arc::clone(output)]))),
+        Shape::Download(_) => Type::Unknown,
+    }
+}
