@@ -111,9 +111,10 @@ struct Run {
 struct Check {
     #[command(flatten)]
     rules: Rules,
-    /// How mistakes are printed: for people on standard error, or one JSON array on standard output
+    /// How mistakes are printed: for people on standard error, or on standard output as one JSON array, a SARIF log, or
+    /// annotations of a GitHub workflow
     #[arg(long, default_value = "human")]
-    format: Form,
+    format: Told,
     #[command(flatten)]
     caps: caps::Flags,
 }
@@ -224,6 +225,15 @@ struct Logging {
 enum Form {
     Human,
     Json,
+}
+
+/// How mistakes are printed.
+#[derive(Clone, Copy, ValueEnum)]
+enum Told {
+    Human,
+    Json,
+    Sarif,
+    Github,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -1,9 +1,10 @@
 //! A mistake with its place, as plain data.
 //!
-//! Knows neither YAML nor Lua. Rendering is in [`render`]; printing is the caller's.
+//! Knows neither YAML nor Lua. Rendering is in [`render`] and [`machine`]; printing is the caller's.
 
 use std::{ops::Range, sync::Arc};
 
+pub mod machine;
 pub mod render;
 
 /// A text that mistakes point into.

@@ -21,6 +21,7 @@ mod check {
     //! The tests that are not about wording, each beside its subject's files.
     pub(crate) mod limits;
     pub(crate) mod meaning;
+    pub(crate) mod mutations;
     pub(crate) mod places;
     pub(crate) mod robustness;
 }

@@ -33,6 +33,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
     ("notify", &["engine/watch"]),
+    ("tree_sitter", &["lua/lint"]),
 ];
 
 /// Modules that know neither runtime nor clock nor environment.
@@ -63,6 +64,8 @@ const NAMES: &[(&str, &[&str])] = &[
     // Words of Lua and of Rust's own: the function `type`, the key of a field that is no table, words of options.
     ("lua/sandbox", &["type"]),
     ("lua/line", &["value"]),
+    // Kinds of nodes of Lua's syntax.
+    ("lua/lint", &["chunk", "identifier", "value"]),
     ("cli", &["identity"]),
     // A command of the program, and what it asks a running host for.
     ("cli/control", &["status"]),

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Check, Done, Form, exit, output};
+use super::{Check, Done, Told, exit, output};
 use crate::{
-    diagnostic::{Diagnostic, counted, is_refused, render},
+    diagnostic::{Diagnostic, counted, is_refused, machine, render},
     lua::ScriptSpec,
     report::log,
     rules::{Caps, RuleSet},
@@ -21,8 +21,10 @@ pub(super) fn everything(paths: &[PathBuf], caps: &Caps) -> (RuleSet, Vec<Diagno
 pub(super) fn run(arguments: &Check) -> Done {
     let (rules, diagnostics) = everything(&arguments.rules.paths, &arguments.caps.caps());
     match arguments.format {
-        Form::Json => output::answer(&(render::json(&diagnostics) + "\n")),
-        Form::Human => {
+        Told::Json => output::answer(&(machine::array(&diagnostics) + "\n")),
+        Told::Sarif => output::answer(&(machine::sarif(&diagnostics) + "\n")),
+        Told::Github => output::answer(&machine::github(&diagnostics)),
+        Told::Human => {
             output::tell(&render::human(&diagnostics, log::colour(), render::WIDTH));
             match render::summary(&diagnostics) {
                 Some(summary) => output::tell(&format!("\n{summary}\n")),

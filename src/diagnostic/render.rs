@@ -1,14 +1,12 @@
-//! Diagnostics as people and machines read them. Prints nothing.
+//! Diagnostics as people read them. Prints nothing.
 //!
 //! What comes from a file may hold anything, so it is made safe for a terminal here: control characters and those that
 //! turn the writing direction or hide are shown as escapes, and long lines are cut around the marked stretch.
 
 use std::{collections::BTreeSet, fmt::Write, ops::Range};
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
-use serde::Serialize;
-
 use super::{Diagnostic, Place, Severity, counted};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 /// Narrower, nothing can be read.
 const MIN_WIDTH: usize = 40;
@@ -49,42 +47,6 @@ pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
     let files = places.map(|place| &place.source.name).collect::<BTreeSet<_>>().len();
     let files = some(files, "file").map_or(String::new(), |files| format!(" in {files}"));
     (!counts.is_empty()).then(|| format!("{}{files}", counts.join(" and ")))
-}
-
-/// Renders for machines: one array of objects.
-pub fn json(diagnostics: &[Diagnostic]) -> String {
-    let rows: Vec<Row<'_>> = diagnostics.iter().map(Row::new).collect();
-    // Text and numbers always have a JSON form.
-    serde_json::to_string_pretty(&rows).unwrap_or_else(|_| "[]".to_owned())
-}
-
-#[derive(Serialize)]
-struct Row<'d> {
-    severity: &'static str,
-    code: &'static str,
-    message: &'d str,
-    file: Option<&'d str>,
-    line: Option<usize>,
-    column: Option<usize>,
-    help: Option<&'d str>,
-}
-
-impl<'d> Row<'d> {
-    fn new(diagnostic: &'d Diagnostic) -> Self {
-        let position = diagnostic.place.as_ref().map(|place| place.source.position(place.span.start));
-        Self {
-            severity: match diagnostic.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            },
-            code: diagnostic.code,
-            message: &diagnostic.message,
-            file: diagnostic.place.as_ref().map(|place| place.source.name.as_str()),
-            line: position.map(|(line, _)| line),
-            column: position.map(|(_, column)| column),
-            help: diagnostic.help.as_deref(),
-        }
-    }
 }
 
 fn group(diagnostic: &Diagnostic, width: usize) -> Group<'static> {
@@ -154,7 +116,8 @@ fn shown_line(place: &Place, width: usize) -> (String, Range<usize>) {
     (shown, span)
 }
 
-fn safe(text: &str) -> String {
+/// A text without what a terminal would obey or hide.
+pub(super) fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     text.chars().for_each(|found| escape(found, &mut out));
     out
@@ -226,15 +189,6 @@ error[some-code]: wrong
         assert!(shown.contains("xHEREy") && shown.contains("r.yaml:1:50001") && shown.contains("^^^^"), "{shown}");
         let long = human(&[at(&text, &text)], false, 80);
         assert!(long.lines().all(|line| line.chars().count() <= 90), "{long}");
-    }
-
-    #[test]
-    fn machines_get_characters_for_columns_and_null_for_what_is_not_there() {
-        let rows: serde_json::Value =
-            serde_json::from_str(&json(&[at("é😀: x", "x"), Diagnostic::warning("w", "no place")])).unwrap();
-        assert_eq!(rows[0]["column"], 5);
-        assert_eq!((&rows[0]["line"], &rows[0]["file"]), (&1.into(), &"r.yaml".into()));
-        assert!(rows[0]["help"].is_null() && rows[1]["file"].is_null() && rows[1]["severity"] == "warning");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     handover::Handover,
 };
 use crate::{
-    diagnostic::render,
+    diagnostic::{machine, render},
     lua::{Counters, RuleQueue, Silence},
     report::Reload,
     rules::{
@@ -101,7 +101,7 @@ impl Board {
 
 /// A reload as one object.
 pub fn outcome(reload: &Reload) -> Json {
-    let diagnostics: Json = serde_json::from_str(&render::json(&reload.diagnostics)).unwrap_or_default();
+    let diagnostics: Json = serde_json::from_str(&machine::array(&reload.diagnostics)).unwrap_or_default();
     json!({
         "generation": reload.generation,
         "result": reload.result.name(),

@@ -30,11 +30,14 @@ use crate::{
 /// More than anyone reads at once.
 const MOST: usize = 50;
 
+/// Bytes of a script that is looked at. A syntax tree takes up to three hundred times as many; no handler is that long.
+const LARGEST: usize = 128 << 10;
+
 /// Globals of Lua's that scripts do not have, and what there is instead.
 const WITHHELD: [(&str, &str); 7] = [
     (
         "io",
-        "files are sent with `files = {{ path = ... }}` and saved with `attachment:save`, where `permissions` allow it",
+        "files are sent with `files = { { path = ... } }` and saved with `attachment:save`, where `permissions` allow it",
     ),
     ("debug", "`error` and the log say where a script is"),
     ("package", "`require` finds modules below the script's directory"),
@@ -75,6 +78,9 @@ pub(super) enum Handles<'s> {
 /// Tells what is certainly not as its author meant it. Nothing, where the syntax is not understood.
 pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     let mut parser = Parser::new();
+    if subject.text.len() > LARGEST {
+        return Vec::new();
+    }
     if parser.set_language(&tree_sitter_lua::LANGUAGE.into()).is_err() {
         return Vec::new();
     }
@@ -92,7 +98,7 @@ pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     let mut look = Look { subject, world, types: &types, told: Vec::new() };
     look.at_globals();
     walk(root, |node, _, step| {
-        if matches!(step, Step::Enter) {
+        if matches!(step, Step::Leave) {
             look.at(node);
         }
     });
@@ -130,8 +136,13 @@ impl<'t> Look<'_, 't> {
 
     /// Names that mean nothing here, once each.
     fn at_globals(&mut self) {
+        /// The table of globals itself, which a script may exchange.
+        const ENVIRONMENT: &str = "_ENV";
         let mut seen = BTreeSet::new();
         let names = &self.types.names;
+        if names.globals.iter().any(|node| self.text(*node) == ENVIRONMENT) || names.has_environment {
+            return;
+        }
         for node in &names.globals {
             let name = self.text(*node);
             if self.world.globals.contains(name) || names.set.contains(name) || !seen.insert(name) {
@@ -238,6 +249,11 @@ impl<'t> Look<'_, 't> {
 
     /// The fields that a command is called with.
     fn at_request(&mut self, table: Node<'t>, command: &Command) {
+        /// More fields than anyone writes.
+        const MANY: usize = 1000;
+        if table.named_child_count() > MANY {
+            return;
+        }
         let input = &command.method.input;
         let literal = Literal { node: table, text: self.subject.text };
         let (plan, is_upload) = match &command.shape {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use olvid_rules::diagnostic::render;
+use olvid_rules::diagnostic::{machine, render};
 use proptest::prelude::*;
 
 use crate::load;
@@ -26,7 +26,7 @@ fn codes(text: &[u8]) -> Vec<&'static str> {
         assert!(place.source.text.get(place.span.clone()).is_some(), "{told:?}");
     }
     let shown = render::human(&diagnostics, true, 100);
-    let parsed: Vec<serde_json::Value> = serde_json::from_str(&render::json(&diagnostics)).unwrap();
+    let parsed: Vec<serde_json::Value> = serde_json::from_str(&machine::array(&diagnostics)).unwrap();
     assert_eq!(parsed.len(), diagnostics.len());
     assert!(shown.len() < 1 << 20 && start.elapsed() < SOON, "{:?}, {} bytes", start.elapsed(), shown.len());
     diagnostics.iter().map(|told| told.code).collect()

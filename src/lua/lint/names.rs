@@ -18,6 +18,8 @@ pub(super) struct Names<'t> {
     pub(super) set: HashSet<&'t str>,
     /// Names under which it puts anything into any table.
     pub(super) fields: HashSet<&'t str>,
+    /// Whether a variable takes the place of the globals' table.
+    pub(super) has_environment: bool,
     /// Each `...` that stands outside of all functions.
     pub(super) outermost: HashSet<usize>,
     /// What it puts there, by table and name: `function M.greet()` and `M.greet = ...`.
@@ -193,6 +195,7 @@ impl<'t> Reading<'t> {
     }
 
     fn declare_as(&mut self, name: &'t str, origin: Origin<'t>) {
+        self.names.has_environment |= name == "_ENV";
         self.visible.entry(name).or_default().push(self.names.variables.len());
         self.names.variables.push(Variable { origin, is_constant: true });
         if let Some(scope) = self.scopes.last_mut() {

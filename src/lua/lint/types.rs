@@ -40,13 +40,16 @@ pub(super) struct Types<'t> {
     handlers: HashMap<usize, Vec<Arc<Message>>>,
     /// What `...` is outside of any function: a handler in a rule file.
     inline: Vec<Arc<Message>>,
-    known: RefCell<HashMap<usize, Type>>,
+    variables: RefCell<HashMap<usize, Type>>,
+    /// By expression: each is looked at once, those inside of it first.
+    expressions: RefCell<HashMap<usize, Type>>,
 }
 
 impl<'t> Types<'t> {
     pub(super) fn new(root: Node<'t>, text: &'t str) -> Self {
         let (handlers, inline) = (HashMap::new(), Vec::new());
-        Self { names: Names::of(root, text), text, handlers, inline, known: RefCell::default() }
+        let names = Names::of(root, text);
+        Self { names, text, handlers, inline, variables: RefCell::default(), expressions: RefCell::default() }
     }
 
     /// Says that the whole script handles such a notification.
@@ -117,8 +120,14 @@ impl<'t> Types<'t> {
         match node.kind() {
             "identifier" => self.names.variable(node).map_or(Type::Unknown, |variable| self.variable(variable, far)),
             "parenthesized_expression" => parts(node).first().map_or(Type::Unknown, |inner| self.within(*inner, far)),
-            "dot_index_expression" | "bracket_index_expression" => self.index(node, far),
-            "function_call" => self.answer(node),
+            "dot_index_expression" | "bracket_index_expression" | "function_call" => {
+                if let Some(known) = self.expressions.borrow().get(&node.id()) {
+                    return known.clone();
+                }
+                let found = if node.kind() == "function_call" { self.answer(node) } else { self.index(node, far) };
+                self.expressions.borrow_mut().insert(node.id(), found.clone());
+                found
+            }
             _ => Type::Unknown,
         }
     }
@@ -128,7 +137,7 @@ impl<'t> Types<'t> {
         if !variable.is_constant {
             return Type::Unknown;
         }
-        if let Some(known) = self.known.borrow().get(&at) {
+        if let Some(known) = self.variables.borrow().get(&at) {
             return known.clone();
         }
         let found = match variable.origin {
@@ -148,7 +157,7 @@ impl<'t> Types<'t> {
             Origin::Element(values, at) => self.element(values, at, far),
             Origin::Function(_) | Origin::Unknown => Type::Unknown,
         };
-        self.known.borrow_mut().insert(at, found.clone());
+        self.variables.borrow_mut().insert(at, found.clone());
         found
     }
 

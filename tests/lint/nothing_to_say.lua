@@ -1,0 +1,34 @@
+-- message_received
+-- What looks wrong and may be right.
+local helper = {}
+local api, names = olvid, { body = true }
+function helper:greet(name) return self.greeting .. name end
+local function first(list) return list and list[1] end
+
+return function(notification, rule)
+  local message = notification.message
+  message.seen = true
+  print(message.seen, rule.name, rule.caught_up)
+  local other = message
+  other = { anything = 1 }
+  print(other.anything, first(message.reactions), names.nothing)
+  local log = { note = print }
+  log.note "x"
+  api.frobnicate = nil
+  local field = "bdy"
+  print(message[field], message.reactions.n)
+  olvid.message_send { discussion_id = message.discussion_id, body = tostring(7), ["reply" .. "_id"] = 1 }
+  olvid.message_send(helper)
+  for name, value in pairs(message) do print(name, value) end
+  for _, reaction in ipairs(message.reactions or {}) do print(reaction.whatever) end
+  repeat local done = true until done
+  for at = 1, 3 do
+    if at == 2 then goto continue end
+    ::continue::
+  end
+  if message.id.type == first { "TYPE_INBOUND" } then return end
+  local function recursive(n) return n == 0 or recursive(n - 1) end
+  recursive(3)
+  print(_G.whatever, _ENV, message.reply)
+  print(("x"):whatever(), message.body:upper())
+end
