@@ -2,7 +2,7 @@
 //!
 //! Knows neither YAML nor Lua. Rendering is in [`render`] and [`machine`]; printing is the caller's.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::HashSet, ops::Range, sync::Arc};
 
 pub mod machine;
 pub mod render;
@@ -56,6 +56,15 @@ pub struct Diagnostic {
 /// So many of something: `1 rule`, `2 rules`.
 pub(crate) fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Leaves out what was told already: scripts share modules.
+pub fn distinct(diagnostics: impl IntoIterator<Item = Diagnostic>) -> impl Iterator<Item = Diagnostic> {
+    let mut told = HashSet::new();
+    diagnostics.into_iter().filter(move |diagnostic| {
+        let place = diagnostic.place.as_ref().map(|place| (place.source.name.clone(), place.span.clone()));
+        told.insert((diagnostic.code, diagnostic.message.clone(), place))
+    })
 }
 
 /// Whether a set with these diagnostics is refused: any error does that.

@@ -90,6 +90,23 @@ fn what_is_certainly_wrong_is_told_in_the_words_of_its_golden_file() {
 }
 
 #[test]
+fn a_module_is_looked_at_once_whoever_requires_it() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    fs::create_dir(folder.path().join("lib")).unwrap();
+    write("lib/util.lua", "return { greet = function() olvid.mesage_send {} return lgo end }\n");
+    for name in ["a.lua", "b.lua"] {
+        write(name, "local util = require 'lib.util'\nreturn function() util.greet() end\n");
+    }
+    let rule = |name: &str| format!("  - {{ name: {name}, subscription: contact_new, handler: {name}.lua }}\n");
+    write("rules.yaml", &format!("rules:\n{}{}", rule("a"), rule("b")));
+    let told = check(&folder.path().join("rules.yaml"));
+    let codes: Vec<_> = told.iter().map(|told| told.code).collect();
+    assert_eq!(codes, ["unknown-command", "unknown-global"], "{}", shown(&told));
+    assert!(told[0].place.as_ref().unwrap().display().ends_with("lib/util.lua:1:35"), "{}", shown(&told));
+}
+
+#[test]
 fn the_shipped_scripts_give_nothing_to_say() {
     let told = check(Path::new("rules.yaml"));
     assert!(told.is_empty(), "{}", shown(&told));

@@ -54,7 +54,8 @@ const NAMES: &[(&str, &[&str])] = &[
     ("rules", &["count", "name", "description", "filter"]),
     ("cli/catalog", &["count", "filename", "file_size", "name", "id", "filter"]),
     ("cli", &["name"]),
-    ("diagnostic", &["message"]),
+    // Also the keys of SARIF.
+    ("diagnostic", &["message", "id", "name", "version"]),
     // `order: discussion` is a value of the rule key; which field that is follows by reflection.
     ("rules/terms", &["discussion"]),
     // A key of a rule file, and what may be written for one of its keys by mistake.

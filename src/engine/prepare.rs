@@ -13,7 +13,7 @@ use super::{
     plan::{FeedKey, Pace, RuleView, ScriptView, View},
 };
 use crate::{
-    diagnostic::{Diagnostic, is_refused},
+    diagnostic::{Diagnostic, distinct, is_refused},
     lua::{Prepared, Script, ScriptKey, ScriptSpec},
     rules::{
         Handler, MAX_SCRIPT_BYTES, Rule, RuleSet,
@@ -111,7 +111,7 @@ impl Engine {
         let mut mistakes = self.check_kept(kept, &view).await;
         let prepared = self.load_changed(changed, &mut view, &mut mistakes).await;
         let seen = prepared.values().flat_map(|prepared| prepared.warnings.iter().cloned());
-        let warnings = diagnostics.into_iter().chain(seen).collect();
+        let warnings = distinct(diagnostics.into_iter().chain(seen)).collect();
         if !mistakes.is_empty() {
             mistakes.sort_by_key(|(script, _)| order.iter().position(|key| key == script));
             return Err(mistakes.into_iter().flat_map(|(_, found)| found).collect());

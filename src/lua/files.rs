@@ -6,11 +6,12 @@
 //! a script runs. Modules that are looked for are recorded.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fs::{self, Metadata, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use libc::{O_NOFOLLOW, O_NONBLOCK};
@@ -20,9 +21,12 @@ use super::{
     load,
     permits::{self, Act, Permit, Refused},
 };
-use crate::rules::{
-    MAX_SCRIPT_BYTES,
-    inputs::{Fingerprint, Inputs},
+use crate::{
+    diagnostic::Source,
+    rules::{
+        MAX_SCRIPT_BYTES,
+        inputs::{Fingerprint, Inputs},
+    },
 };
 
 /// The longest file name that every common file system takes, in bytes.
@@ -43,11 +47,13 @@ pub(super) struct Files {
     inputs: Inputs,
     /// Modules that were looked for and are not there.
     missing: Cell<usize>,
+    /// The modules that were read, while somebody wants to look at them.
+    texts: RefCell<Option<Vec<Arc<Source>>>>,
 }
 
 impl Files {
     pub(super) fn new(root: PathBuf, shown: String, inputs: Inputs) -> Self {
-        Self { root, shown, inputs, missing: Cell::new(0) }
+        Self { root, shown, inputs, missing: Cell::new(0), texts: RefCell::new(Some(Vec::new())) }
     }
 
     /// Compiles a module: `lib.util` is `lib/util.lua` or `lib/util/init.lua` below the script's directory.
@@ -87,8 +93,17 @@ impl Files {
         })?;
         let text = load::read_text(&path, &known_as, &self.inputs)
             .map_err(|cause| format!("cannot read `{}`: {cause}", self.display(found)))?;
-        let chunk = lua.load(text).set_name(format!("@{}", self.display(found))).set_mode(ChunkMode::Text);
-        chunk.into_function().map_err(|error| load::syntax_message(&error))
+        let chunk = lua.load(&text).set_name(format!("@{}", self.display(found))).set_mode(ChunkMode::Text);
+        let chunk = chunk.into_function().map_err(|error| load::syntax_message(&error))?;
+        if let Some(texts) = &mut *self.texts.borrow_mut() {
+            texts.push(Source::new(self.display(found), text));
+        }
+        Ok(chunk)
+    }
+
+    /// The modules that were read so far. Of those that are read from now on, no text is kept.
+    pub(super) fn take_texts(&self) -> Vec<Arc<Source>> {
+        self.texts.take().unwrap_or_default()
     }
 
     /// Reads a file of at most so many bytes where that is permitted.

@@ -112,7 +112,7 @@ pub(super) fn load(
     Ok(loaded)
 }
 
-/// What reading the script tells, as it was loaded without a mistake.
+/// What reading the script and its modules tells, as it was loaded without a mistake.
 fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> mlua::Result<Vec<Diagnostic>> {
     let libraries: Table = prelude.raw_get("libraries")?;
     let libraries =
@@ -131,7 +131,7 @@ fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> mlua::Result
         }
     };
     let rules: Vec<_> = spec.rules.iter().map(of_rule).collect();
-    Ok(match &spec.text {
+    let mut told = match &spec.text {
         Text::File { .. } => {
             let handlers =
                 rules.iter().map(|(function, output)| (Handles::Returned(function.as_deref()), Arc::clone(output)));
@@ -143,7 +143,12 @@ fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> mlua::Result
             let place = |span| inline_place(source, code, *line, span);
             lint(&Subject { text: code, handlers: handlers.collect(), place: &place }, &world)
         }
-    })
+    };
+    for module in loaded.host.files.take_texts() {
+        let place = |span| Place { source: Arc::clone(&module), span };
+        told.extend(lint(&Subject { text: &module.text, handlers: Vec::new(), place: &place }, &world));
+    }
+    Ok(told)
 }
 
 /// Where a stretch of a handler in a rule file stands there: the same line, indented further. All of the line, where it

@@ -13,7 +13,7 @@ use super::{
     script::{LOADING, unfinished},
 };
 use crate::{
-    diagnostic::{Diagnostic, Place},
+    diagnostic::{Diagnostic, Place, distinct},
     report::Reporter,
     rules::{Handler, Limits, Orphan, Rule, RuleSet, inputs::Inputs},
 };
@@ -138,7 +138,7 @@ impl ScriptSpec {
     /// Loads the scripts of all rules aside, refused rules' too, with commands of administration: whether a key for them is
     /// given is not the script's mistake.
     pub fn check_all(rules: &RuleSet) -> impl Iterator<Item = Diagnostic> {
-        Self::group_all(rules).into_iter().flat_map(|script| script.check(true))
+        distinct(Self::group_all(rules).into_iter().flat_map(|script| script.check(true)))
     }
 
     /// Loads the script in a VM of its own and throws it away: everything that can be known without a daemon. It has as

@@ -176,8 +176,8 @@ fn a_thousand_rounds_leave_nothing_behind() {
     // What hundreds of VMs hold between two collections goes up and down by more than what would be a leak.
     let part = seen.len().div_ceil(4);
     let least = |part: &[u64]| *part.iter().min().unwrap();
-    let (first, last) = (least(&seen[..part]), least(&seen[seen.len() - part..]));
-    assert!(last < first + LEAK, "from {first} to {last} kB: {seen:?}");
+    let (before, after) = (least(&seen[..part]), least(&seen[seen.len() - part..]));
+    assert!(after < before + LEAK, "from {before} to {after} kB: {seen:?}");
     assert_eq!(host.told.script_threads(), threads);
 }
 
