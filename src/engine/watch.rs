@@ -10,6 +10,7 @@ mod ground;
 
 use std::{
     collections::BTreeMap,
+    mem,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -57,6 +58,8 @@ pub struct Watch {
     shared: Arc<Shared>,
     /// The look that is under way.
     look: Option<JoinHandle<Look>>,
+    /// Whether the look under way began before it was said what is held now.
+    is_stale: bool,
     /// Since when there is a reason to look that no look has answered.
     due: Option<Instant>,
     /// The last look, where it found a change.
@@ -88,7 +91,14 @@ impl Watch {
     /// Watches nothing yet. The reporter is told, once, when the system's limits leave only looking now and then.
     pub fn new(reporter: Reporter) -> Self {
         let shared = Shared { held: Mutex::default(), eyes: Mutex::new(Eyes::new(reporter)), ears: Arc::default() };
-        Self { shared: Arc::new(shared), look: None, due: None, before: None, next: Instant::now() + NET }
+        Self {
+            shared: Arc::new(shared),
+            look: None,
+            is_stale: false,
+            due: None,
+            before: None,
+            next: Instant::now() + NET,
+        }
     }
 
     /// Watches these paths from now on, which held this when they were read. A change since the reading is seen.
@@ -100,7 +110,9 @@ impl Watch {
         *lock(&self.shared.held) = Arc::new(held);
         self.before = None;
         self.due = Some(Instant::now());
-        self.look = Some(start(&self.shared));
+        // One at a time: a look that others wait for would have each of them wait on a thread of its own.
+        self.is_stale = self.look.is_some();
+        self.look.get_or_insert_with(|| start(&self.shared));
     }
 
     /// Resolves once the content of the paths differs from what is held and has come to rest; again and again, until
@@ -161,9 +173,13 @@ impl Watch {
 
     /// Looks, or waits for the look that is under way; none when it could not be done.
     async fn look(&mut self) -> Option<Look> {
-        let done = self.look.get_or_insert_with(|| start(&self.shared)).await;
-        self.look = None;
-        done.ok()
+        loop {
+            let done = self.look.get_or_insert_with(|| start(&self.shared)).await;
+            self.look = None;
+            if !mem::take(&mut self.is_stale) {
+                return done.ok();
+            }
+        }
     }
 
     /// Whether this look confirms a change that is at rest.
@@ -204,4 +220,28 @@ impl Shared {
 /// Locks; what a panic left is whole, as every change under these locks is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn however_often_it_is_said_what_is_held_one_look_is_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lua");
+        std::fs::write(&path, "return").unwrap();
+        let mut watch = Watch::new(Reporter::default());
+        let shared = Arc::clone(&watch.shared);
+        {
+            let _slow = shared.eyes.lock().unwrap();
+            for _ in 0..100 {
+                watch.set(BTreeMap::new());
+            }
+            assert_eq!(Arc::strong_count(&shared), 3, "the watch, this test, and one look");
+            watch.set([(path, Fingerprint::Missing)].into());
+        }
+        // What was said last counts: the file is there, and was not.
+        watch.changed().await;
+    }
 }
