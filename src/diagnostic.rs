@@ -4,6 +4,7 @@
 
 use std::{collections::HashSet, ops::Range, sync::Arc};
 
+mod letters;
 pub mod machine;
 pub mod render;
 
@@ -126,6 +127,12 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// What cannot be seen of the stretch that it marks: letters that are not what they look like.
+    pub fn remark(&self) -> Option<String> {
+        let place = self.place.as_ref()?;
+        letters::remark(place.source.text.get(place.span.clone())?.lines().next()?)
     }
 
     /// Adds another place that belongs to it.

@@ -69,7 +69,7 @@ struct Row<'d> {
     file: Option<&'d str>,
     line: Option<usize>,
     column: Option<usize>,
-    help: Option<&'d str>,
+    help: Option<String>,
 }
 
 impl<'d> Row<'d> {
@@ -82,7 +82,7 @@ impl<'d> Row<'d> {
             file: diagnostic.place.as_ref().map(|place| place.source.name.as_str()),
             line: position.map(|(line, _)| line),
             column: position.map(|(_, column)| column),
-            help: diagnostic.help.as_deref(),
+            help: help(diagnostic),
         }
     }
 }
@@ -96,8 +96,13 @@ fn severity(diagnostic: &Diagnostic) -> &'static str {
 
 /// What is wrong, and the way out.
 fn text(diagnostic: &Diagnostic) -> String {
-    let help = diagnostic.help.as_ref().map_or(String::new(), |help| format!("; {help}"));
-    format!("{}{help}", diagnostic.message)
+    [Some(diagnostic.message.clone()), help(diagnostic)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// The way out, and what cannot be seen.
+fn help(diagnostic: &Diagnostic) -> Option<String> {
+    let all: Vec<_> = diagnostic.help.clone().into_iter().chain(diagnostic.remark()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn result(diagnostic: &Diagnostic, rule: usize) -> Json {

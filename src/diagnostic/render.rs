@@ -63,6 +63,7 @@ fn group(diagnostic: &Diagnostic, width: usize) -> Group<'static> {
         excerpt(place, AnnotationKind::Context, Some(caption), width, &mut elements);
     }
     elements.extend(diagnostic.help.as_deref().map(|help| Level::HELP.message(safe(help)).into()));
+    elements.extend(diagnostic.remark().map(|remark| Level::NOTE.message(safe(&remark)).into()));
     Group::with_title(title).elements(elements)
 }
 
