@@ -83,7 +83,7 @@ pub(crate) fn difference(validator: &Validator, document: &Json, codes: &[&str])
     Some(format!("the loader says {codes:?}, the schema {errors:#?}"))
 }
 
-/// Every rule file of the project: those of tests, the examples, and those in Markdown.
+/// Every rule file of the project: those of tests, and the examples.
 fn rule_files() -> Vec<PathBuf> {
     fn below(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -147,6 +147,23 @@ fn every_rule_file_gets_the_verdict_of_the_loader() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(accepted >= 15 && refused >= 45, "{accepted} accepted, {refused} refused");
+}
+
+#[test]
+fn what_is_documented_gets_the_verdict_of_the_loader() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut seen) = (folder.path().join("r.yaml"), 0);
+    for page in ["README.md", "docs/first-bot.md", "docs/rules.md", "docs/subscriptions.md"] {
+        let text = fs::read_to_string(page).unwrap();
+        for block in text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0) {
+            fs::write(&path, block).unwrap();
+            let document = document::read(block.as_bytes()).unwrap();
+            let told = difference(validator(), &document, &loaded(&path));
+            assert!(told.is_none(), "{page}\n{block}\n{}", told.unwrap_or_default());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 70, "{seen}");
 }
 
 #[test]

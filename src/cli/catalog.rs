@@ -99,7 +99,7 @@ fn services(page: &mut Page, catalog: &Catalog, entries: impl Fn(&str) -> Vec<(S
 }
 
 fn subscription(entry: &Subscription) -> String {
-    let Subscription { name, documented, method, recovery, .. } = entry;
+    let Subscription { name, documented, method, .. } = entry;
     let mut page = Page::titled(&format!("{name}: a subscription, documented as {documented}"));
     description(&mut page, &method.doc);
     page.heading("EXAMPLE");
@@ -107,12 +107,10 @@ fn subscription(entry: &Subscription) -> String {
     page.heading("PARAMETERS, keys of the rule beside `subscription`");
     page.table(2, &types::rows(&method.input));
     page.blank();
-    let also = "Every rule also takes: name (required), handler: FILE.lua or FILE.lua:FUNCTION, or lua: CODE instead (one \
-                of them required), enabled (true), description, timeout (30s), concurrency (16), order (discussion | rule \
-                | none)";
-    // What was missed while no stream was open is lost for all others.
-    let catch_up = if recovery.is_some() { ", catch_up (true | false)" } else { "" };
-    page.paragraph(2, &format!("{also}{catch_up}."));
+    page.paragraph(
+        2,
+        &format!("Every rule also takes, in brackets what holds without: {}.", reference::every_rule(entry)),
+    );
     page.heading("NOTIFICATION, the handler's first argument");
     page.paragraph(2, &method.output.doc);
     page.table(4, &types::rows(&method.output));

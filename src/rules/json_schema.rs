@@ -57,7 +57,6 @@ fn rule(catalog: &Catalog, conditions: &[Value]) -> Value {
         keys::KEYS.iter().map(|key| (key.name.to_owned(), reference(&definition(key)))).collect();
     let required = |key: &str| json!({ "required": [key] });
     json!({
-        "title": "A rule",
         "description": format!("One of {} subscriptions with its parameters, and its handler.", catalog.subscriptions().len()),
         "type": "object",
         "properties": properties,
@@ -79,6 +78,8 @@ fn condition(subscription: &Subscription, definitions: &mut Map<String, Value>) 
     for field in &input.fields {
         properties.insert(field.name.clone(), messages::field(field, definitions));
     }
+    properties
+        .insert(keys::SUBSCRIPTION.to_owned(), json!({ "description": messages::flat(&subscription.method.doc) }));
     let mut then = json!({ "additionalProperties": false });
     if let Some(field) = parameters::primary_filter(subscription).and_then(|name| input.field(name)) {
         let mut short = messages::field(field, definitions);
@@ -87,9 +88,9 @@ fn condition(subscription: &Subscription, definitions: &mut Map<String, Value>) 
         then["not"] = json!({ "required": [FILTER, field.name] });
     }
     then["properties"] = Value::Object(properties);
-    let names = [&subscription.name, &subscription.documented];
+    let name = values::one_of(&[&subscription.name, &subscription.documented]);
     json!({
-        "if": { "properties": { keys::SUBSCRIPTION: { "enum": names } }, "required": [keys::SUBSCRIPTION] },
+        "if": { "properties": { keys::SUBSCRIPTION: name }, "required": [keys::SUBSCRIPTION] },
         "then": then,
     })
 }

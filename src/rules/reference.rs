@@ -117,7 +117,7 @@ fn default(key: &keys::Key) -> String {
         Form::Script | Form::Code => {
             return format!("this or `{}`", if key.name == keys::LUA { keys::HANDLER } else { keys::LUA });
         }
-        Form::Truth(None) => return "neither, see below".to_owned(),
+        Form::Truth(None) => return "neither".to_owned(),
         Form::Text => return "none".to_owned(),
         Form::Truth(Some(truth)) => truth.to_string(),
         Form::Limit => shown(key.name),

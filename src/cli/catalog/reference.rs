@@ -117,6 +117,14 @@ fn notation(page: &mut Markdown) {
     );
 }
 
+/// The keys that every rule takes beside its parameters, with their defaults; without those that this subscription cannot
+/// give.
+pub(super) fn every_rule(entry: &Subscription) -> String {
+    let keys = reference::of_rules(Catalog::embedded()).into_iter().filter(|key| key.only.contains(&entry.name));
+    let said = |key: Key| format!("{} ({})", key.name, key.default.replace('`', ""));
+    keys.map(said).collect::<Vec<_>>().join(", ")
+}
+
 /// Lists what follows, by service.
 fn contents<'c, I: Iterator<Item = (&'c String, &'c Method)>>(
     page: &mut Markdown,

@@ -28,8 +28,15 @@ pub(super) fn key(key: &Key, catalog: &Catalog) -> Value {
     let mut held = match key.form {
         Form::Name => name(),
         Form::Subscription => subscription(catalog),
-        Form::Script => json!({ "type": "string", "pattern": script() }),
-        Form::Code => json!({ "type": "string", "pattern": SOMETHING }),
+        Form::Script => {
+            let help =
+                "the path of a script, or with the name of a function behind a colon: scripts/groups.lua:on_rename";
+            json!({ "type": "string", "pattern": script(), "patternErrorMessage": help })
+        }
+        Form::Code => {
+            let help = "write `lua: |` and the code below, indented";
+            json!({ "type": "string", "pattern": SOMETHING, "patternErrorMessage": help })
+        }
         Form::Text => json!({ "type": "string" }),
         Form::Truth(None) => json!({ "type": "boolean" }),
         Form::Truth(Some(default)) => json!({ "type": "boolean", "default": default }),
@@ -59,13 +66,18 @@ fn name() -> Value {
     })
 }
 
+/// The names are completed as this program writes them, and taken as the documentation does, too.
 fn subscription(catalog: &Catalog) -> Value {
     let all = || catalog.subscriptions().iter();
-    let names: Vec<_> = all().map(|known| &known.name).chain(all().map(|known| &known.documented)).collect();
+    let names: Vec<_> = all().map(|known| known.name.as_str()).collect();
     let docs: Vec<_> = all().map(|known| flat(&known.method.doc)).collect();
-    let others = all().map(|known| format!("The documentation's name of `{}`.", known.name));
-    let docs: Vec<_> = docs.iter().cloned().chain(others).collect();
-    json!({ "enum": names, "enumDescriptions": docs })
+    let documented: Vec<_> = all().map(|known| known.documented.as_str()).collect();
+    json!({ "anyOf": [{ "enum": names, "enumDescriptions": docs }, one_of(&documented)] })
+}
+
+/// One of these texts, none of which an editor offers.
+pub(super) fn one_of(texts: &[&str]) -> Value {
+    json!({ "type": "string", "pattern": format!("^(?:{})$", texts.join("|")) })
 }
 
 /// A path; or a path, a colon and the name of a function; or a path with a colon in it.
@@ -75,7 +87,6 @@ fn script() -> String {
 }
 
 fn limit(limit: &Limit) -> Value {
-    let number = |range: (u64, u64)| json!({ "type": "integer", "minimum": range.0, "maximum": range.1 });
     let plain = within(limit, limit.measure.number(1));
     let mut texts = vec![between(plain.0, plain.1)];
     for (unit, of) in limit.measure.units() {
@@ -94,11 +105,13 @@ fn limit(limit: &Limit) -> Value {
         Measure::Rate(_) => default.parse::<u64>().map_or_else(|_| json!(default), |number| json!(number)),
         _ => json!(default),
     };
+    // What is said of numbers does not hold for texts, and the other way round.
     json!({
-        "anyOf": [
-            number(plain),
-            { "type": "string", "pattern": format!("^(?:{pattern})$"), "patternErrorMessage": limit.range() },
-        ],
+        "type": ["integer", "string"],
+        "minimum": plain.0,
+        "maximum": plain.1,
+        "pattern": format!("^(?:{pattern})$"),
+        "patternErrorMessage": limit.range(),
         "default": default,
     })
 }
