@@ -28,7 +28,7 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// What it says, for the reference and for editors.
     pub(super) doc: &'static str,
-    /// A value as one writes it; of a limit, its default is one.
+    /// A value as one writes it; of a limit its default is one, of a subscription the catalog has them.
     pub(super) example: &'static str,
     /// What may be written.
     pub(super) form: Form,
@@ -83,7 +83,7 @@ pub(super) static KEYS: [Key; 17] = [
     Key {
         name: SUBSCRIPTION,
         doc: "What the rule listens to. Every parameter of it is a key of the rule.",
-        example: "message_received",
+        example: "",
         form: Form::Subscription,
         synonyms: &["on", "event", "trigger", "when", "notification"],
         reads: Reads::Apart,

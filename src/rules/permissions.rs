@@ -28,7 +28,7 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// What it says, for the reference and for editors.
     pub(super) doc: &'static str,
-    /// A list as one writes it.
+    /// A list as one writes it; of commands the catalog has them.
     pub(super) example: &'static str,
     /// What an entry of its list is.
     pub(super) holds: Holds,
@@ -67,7 +67,7 @@ pub(super) static KEYS: [Key; 4] = [
         name: COMMANDS,
         doc: "The commands that scripts may use, and no others; left out: all that the client key may use. Methods need \
               the commands that they use.",
-        example: "[message_send, message_react]",
+        example: "",
         holds: Holds::Command,
     },
     Key {

@@ -1,15 +1,17 @@
 //! The keys of rule files as documentation: what each takes, what holds without it, an example. From the loader's tables.
 
+use std::sync::Arc;
+
 use super::{
     Limits,
     keys::{self, Form, MAX_NAME},
     limits::Limit,
     measure::Measure,
-    permissions,
+    permissions::{self, Holds},
     terms::{CONCURRENCY, MAX_CONCURRENCY, ORDERS},
     top,
 };
-use crate::schema::Catalog;
+use crate::schema::{Catalog, Subscription};
 
 /// A key, in words. All are Markdown.
 #[derive(Debug)]
@@ -31,18 +33,20 @@ pub struct Key {
 }
 
 /// What else is to be known of values.
-pub const VALUES: [&str; 5] = [
+pub const VALUES: [&str; 4] = [
     "Integers are exact to 64 bits.",
-    "Of an enum, the documented name or the part behind what all names share, in any case: `TYPE_INBOUND` or `inbound`.",
     "Of several parameters that exclude each other, one at most.",
     "What ends with `_search` is a regular expression as Java has them, to be found anywhere in the text; `(?i)` at its \
      start takes any case.",
-    "Texts that contain `: `, ` #` or a bracket, or start with a character such as `!`, `*` or `@`, need quotes.",
+    "Texts that contain `: ` or ` #`, or start with a bracket, a quote or a character such as `!`, `*` or `@`, need \
+     quotes.",
 ];
 
-/// The smallest rule, by its keys.
-pub const SMALLEST: [(&str, &str); 3] =
-    [(keys::NAME, "answer-pings"), (keys::SUBSCRIPTION, "message_received"), (keys::HANDLER, "scripts/ping.lua")];
+/// The smallest rule, by its keys, of a subscription that can give whatever a key asks for.
+pub fn smallest(catalog: &Catalog) -> Vec<(&'static str, String)> {
+    let keys = keys::KEYS.iter().filter(|key| [keys::NAME, keys::SUBSCRIPTION, keys::HANDLER].contains(&key.name));
+    keys.map(|key| (key.name, example(key, catalog))).collect()
+}
 
 /// Whether only one of two keys may be given: the same one, or two that say what handles.
 pub fn excludes(one: &str, other: &str) -> bool {
@@ -66,7 +70,7 @@ pub fn of_rules(catalog: &Catalog) -> Vec<Key> {
         takes: takes(key),
         default: default(key),
         doc: key.doc,
-        example: example(key),
+        example: example(key, catalog),
         is_term: key.is_term(),
         only: only(key),
     };
@@ -74,13 +78,16 @@ pub fn of_rules(catalog: &Catalog) -> Vec<Key> {
 }
 
 /// The keys of `permissions`.
-pub fn of_permissions() -> Vec<Key> {
+pub fn of_permissions(catalog: &Catalog) -> Vec<Key> {
     let documented = |key: &permissions::Key| Key {
         name: key.name,
         takes: key.holds.plural().to_owned(),
         default: String::new(),
         doc: key.doc,
-        example: key.example.to_owned(),
+        example: match key.holds {
+            Holds::Command => format!("[{}]", commands(catalog).join(", ")),
+            _ => key.example.to_owned(),
+        },
         is_term: false,
         only: Vec::new(),
     };
@@ -131,6 +138,24 @@ fn shown(key: &str) -> String {
     Limit::of(key).map_or_else(String::new, |limit| limit.measure.show((limit.get)(&Limits::default())))
 }
 
-fn example(key: &keys::Key) -> String {
-    if key.form == Form::Limit { shown(key.name) } else { key.example.to_owned() }
+fn example(key: &keys::Key, catalog: &Catalog) -> String {
+    match key.form {
+        Form::Limit => shown(key.name),
+        Form::Subscription => subscription(catalog).to_owned(),
+        _ => key.example.to_owned(),
+    }
+}
+
+/// A subscription that can give whatever a key asks for.
+fn subscription(catalog: &Catalog) -> &str {
+    let whole = |known: &&Arc<Subscription>| keys::KEYS.iter().all(|key| key.fits(known));
+    catalog.subscriptions().iter().find(whole).map_or("", |known| known.name.as_str())
+}
+
+/// Two commands about the same as that subscription, of those that others notice.
+fn commands(catalog: &Catalog) -> Vec<&str> {
+    let word = |name: &str| name.split('_').next().map(str::to_owned);
+    let about = word(subscription(catalog));
+    let noticed = catalog.commands().iter().filter(|known| known.speaks && word(&known.name) == about);
+    noticed.map(|known| known.name.as_str()).take(2).collect()
 }

@@ -182,7 +182,7 @@ fn rules(catalog: &Catalog) -> String {
          Lua. `olvid-rules check` tells every mistake in it with its place, and `olvid-rules schema` prints a JSON \
          Schema by which editors complete and check it as you type.",
     );
-    page.code("yaml", &whole());
+    page.code("yaml", &rule(catalog, &[("timeout", "10s"), ("order", "rule")]));
     page.table(
         &["key of a file", "meaning"],
         reference::of_files().into_iter().map(|(name, doc)| vec![format!("`{name}`"), doc.to_owned()]),
@@ -203,17 +203,17 @@ fn rules(catalog: &Catalog) -> String {
         "What stands below `defaults` holds for all rules of the file that do not say otherwise: {}.",
         terms.join(", ")
     ));
-    page.code("yaml", &format!("defaults:\n  timeout: 10s\n  order: rule\n{}", rule(&[])));
+    page.code("yaml", &format!("defaults:\n  timeout: 10s\n  order: rule\n{}", rule(catalog, &[])));
     page.heading(2, "Permissions");
-    let permissions = reference::of_permissions();
+    let permissions = reference::of_permissions(catalog);
     page.table(
         &["key of `permissions`", "a list of", "meaning"],
         permissions.iter().map(|key| vec![format!("`{}`", key.name), key.takes.clone(), key.doc.to_owned()]),
     );
     let written: Vec<_> = permissions.iter().map(|key| format!("  {}: {}\n", key.name, key.example)).collect();
-    page.code("yaml", &format!("permissions:\n{}{}", written.concat(), rule(&[])));
+    page.code("yaml", &format!("permissions:\n{}{}", written.concat(), rule(catalog, &[])));
     page.heading(2, "Values");
-    page.list(reference::VALUES.iter().map(|text| (*text).to_owned()));
+    page.list(reference::VALUES.iter().map(|text| (*text).to_owned()).chain(spellings(catalog)));
     page.finish()
 }
 
@@ -233,7 +233,7 @@ fn section(page: &mut Markdown, key: &Key, catalog: &Catalog) {
         let links = key.only.iter().map(|name| format!("[{name}](subscriptions.md#{})", markdown::anchor(name)));
         page.paragraph(&format!("`true` is for {}.", links.collect::<Vec<_>>().join(", ")));
     }
-    page.code("yaml", &rule(&[(key.name, &key.example)]));
+    page.code("yaml", &rule(catalog, &[(key.name, &key.example)]));
 }
 
 fn facts(key: &Key) -> Vec<String> {
@@ -242,20 +242,29 @@ fn facts(key: &Key) -> Vec<String> {
     facts
 }
 
+/// How a value of an enum may be written, by the first that there is.
+fn spellings(catalog: &Catalog) -> Option<String> {
+    let fields = catalog.subscriptions().iter().flat_map(|entry| &entry.method.input.fields);
+    let value = types::reached(fields).into_iter().find_map(|kind| match kind {
+        Type::Enum(plan) => plan.values.iter().find(|value| value.number != 0),
+        Type::Message(_) => None,
+    })?;
+    Some(format!(
+        "Of an enum, the documented name or the part behind what all names share, in any case: `{}` or `{}`.",
+        value.name, value.short
+    ))
+}
+
 /// A file of one rule in which these keys are as given.
-fn rule(given: &[(&str, &str)]) -> String {
-    let mut lines: Vec<_> = reference::SMALLEST.into_iter().collect();
+fn rule(catalog: &Catalog, given: &[(&'static str, &str)]) -> String {
+    let mut lines = reference::smallest(catalog);
     for (key, value) in given {
-        let place = lines.iter().position(|(known, _)| reference::excludes(known, key));
-        match place {
-            Some(place) => lines[place] = (*key, *value),
-            None => lines.push((*key, *value)),
+        let line = (*key, (*value).to_owned());
+        match lines.iter().position(|(known, _)| reference::excludes(known, key)) {
+            Some(place) => lines[place] = line,
+            None => lines.push(line),
         }
     }
     let lines: Vec<_> = lines.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     format!("rules:\n  - {}\n", lines.join("\n    "))
-}
-
-fn whole() -> String {
-    rule(&[("timeout", "10s"), ("order", "rule")])
 }

@@ -49,6 +49,9 @@ pub(super) fn key(key: &Key, catalog: &Catalog) -> Value {
             json!({ "enum": names, "default": names[0] })
         }
     };
+    if matches!(key.form, Form::Name | Form::Script | Form::Code | Form::Text) {
+        held["examples"] = json!([key.example]);
+    }
     let doc = match Limit::of(key.name) {
         Some(limit) => format!("{} {}.", key.doc, limit.range()),
         None => key.doc.to_owned(),
