@@ -90,16 +90,16 @@ impl Shell<'_> {
             self.code,
             command.replace(ADDRESS, self.address)
         );
-        let mut child = self.shell(&script).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = lines(child.stdout.take().unwrap());
+        let mut running = Running(self.shell(&script).stdout(Stdio::piped()).spawn().unwrap());
+        let lines = lines(running.0.stdout.take().unwrap());
         let mut printed = String::new();
         if after.is_some() {
             let wanted = before.trim_end_matches('\n');
             gather(&lines, &mut printed, |printed| is_alike(wanted, printed.trim_end()));
-            assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
+            assert!(Command::new("kill").args(["-s", "INT", &running.0.id().to_string()]).status().unwrap().success());
         }
         gather(&lines, &mut printed, |_| false);
-        self.code = child.wait().unwrap().code().unwrap_or(-1);
+        self.code = running.0.wait().unwrap().code().unwrap_or(-1);
         let wanted = format!("{before}{}", after.unwrap_or_default().trim_start_matches('\n'));
         let found = printed.replace(self.address, ADDRESS);
         let (wanted, found) = (wanted.trim_end(), found.trim_end());
@@ -173,28 +173,32 @@ fn is_line(wanted: &str, found: &str) -> bool {
     found.char_indices().map(|(at, _)| at).chain([found.len()]).any(|at| is_line(rest, &found[at..]))
 }
 
-/// A daemon for the page; it ends with it.
+/// A process that does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A daemon for the page.
 struct Daemon {
-    child: Child,
+    _running: Running,
     address: String,
 }
 
 impl Daemon {
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_olvid-rules"));
-        command.args(["simulate", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
-        let said = out.recv_timeout(PATIENCE).unwrap_or_else(|_| err.try_iter().collect());
-        let address = said.split("http://").nth(1).unwrap_or_else(|| panic!("{said}"));
-        let address = address.split_whitespace().next().unwrap().trim_end_matches(['/', ',', '.']).to_owned();
-        Self { child, address }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        command.args(["simulate", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut running = Running(command.spawn().unwrap());
+        let said = lines(running.0.stdout.take().unwrap()).recv_timeout(PATIENCE).unwrap();
+        let address = said.split_once("http://").and_then(|(_, rest)| rest.split(' ').next());
+        Self {
+            address: address.unwrap_or_else(|| panic!("{said}")).trim_end_matches('/').to_owned(),
+            _running: running,
+        }
     }
 }
