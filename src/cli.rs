@@ -66,6 +66,8 @@ enum Command {
         /// A subscription, command or datatype: message_received, message_send, Message
         name: Option<String>,
     },
+    /// Print the JSON Schema of rule files, by which editors complete and check them
+    Schema,
     /// Chat with your bot: rules on a simulated daemon
     Dev(Dev),
     /// Run the simulated daemon alone
@@ -267,6 +269,10 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => serve::run(&arguments, &inherited),
         Command::Check(arguments) => check::run(&arguments),
         Command::Catalog { name } => catalog::run(name.as_deref()),
+        Command::Schema => {
+            catalog::schema();
+            Ok(())
+        }
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),

@@ -4,6 +4,7 @@
 
 mod handler;
 pub mod inputs;
+pub mod json_schema;
 mod keys;
 mod limits;
 mod load;
@@ -12,6 +13,7 @@ mod node;
 mod parameters;
 pub mod pattern;
 mod permissions;
+pub mod reference;
 mod resolve;
 mod scan;
 mod span;

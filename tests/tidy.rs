@@ -61,6 +61,9 @@ const NAMES: &[(&str, &[&str])] = &[
     // A key of a rule file, and what may be written for one of its keys by mistake.
     ("rules/top", &["permissions"]),
     ("rules/permissions", &["files"]),
+    // Words of JSON Schema, and heads of columns.
+    ("rules/json_schema", &["type", "title"]),
+    ("cli/catalog", &["type", "key"]),
     ("lua/queue", &["discussion"]),
     // Words of Lua and of Rust's own: the function `type`, the key of a field that is no table, words of options.
     ("lua/sandbox", &["type"]),

@@ -5,12 +5,17 @@
 
 mod example;
 mod layout;
+mod markdown;
+pub mod reference;
 mod types;
 mod upload;
 
 use std::sync::Arc;
 
-use crate::schema::{Answer, Catalog, Command, Enum, Field, Message, Method, Shape, Subscription, names};
+use crate::{
+    rules::json_schema,
+    schema::{Answer, Catalog, Command, Enum, Field, Message, Method, Shape, Subscription, names},
+};
 
 use super::{Done, exit, output};
 
@@ -33,6 +38,11 @@ pub(super) fn run(name: Option<&str>) -> Done {
         }
         Err(mistake) => output::failure(exit::USAGE, &mistake),
     }
+}
+
+/// Prints the JSON Schema of rule files.
+pub(super) fn schema() {
+    output::answer(&json_schema::document(Catalog::embedded()));
 }
 
 /// Lists every subscription and command by service, one line each.
@@ -89,7 +99,7 @@ fn services(page: &mut Page, catalog: &Catalog, entries: impl Fn(&str) -> Vec<(S
 }
 
 fn subscription(entry: &Subscription) -> String {
-    let Subscription { name, documented, method, recovery, .. } = entry;
+    let Subscription { name, documented, method, .. } = entry;
     let mut page = Page::titled(&format!("{name}: a subscription, documented as {documented}"));
     description(&mut page, &method.doc);
     page.heading("EXAMPLE");
@@ -97,12 +107,10 @@ fn subscription(entry: &Subscription) -> String {
     page.heading("PARAMETERS, keys of the rule beside `subscription`");
     page.table(2, &types::rows(&method.input));
     page.blank();
-    let also = "Every rule also takes: name (required), handler: FILE.lua or FILE.lua:FUNCTION, or lua: CODE instead (one \
-                of them required), enabled (true), description, timeout (30s), concurrency (16), order (discussion | rule \
-                | none)";
-    // What was missed while no stream was open is lost for all others.
-    let catch_up = if recovery.is_some() { ", catch_up (true | false)" } else { "" };
-    page.paragraph(2, &format!("{also}{catch_up}."));
+    page.paragraph(
+        2,
+        &format!("Every rule also takes, in brackets what holds without: {}.", reference::every_rule(entry)),
+    );
     page.heading("NOTIFICATION, the handler's first argument");
     page.paragraph(2, &method.output.doc);
     page.table(4, &types::rows(&method.output));
@@ -125,57 +133,88 @@ fn command(entry: &Command) -> String {
     }
     page.heading("CALL");
     page.verbatim(2, &example::call(entry));
-    let files = match shape {
-        Shape::Upload(upload, _) => Files::of(&method.input, *upload),
-        _ => None,
-    };
-    let rows = files.as_ref().map_or_else(|| types::rows(&method.input), Files::rows);
+    let rows = argument_rows(entry);
     if !rows.is_empty() {
         page.heading("ARGUMENTS, fields of the table");
         page.table(2, &rows);
     }
-    let answered = returns(&mut page, shape, &method.output);
+    let answer = returned(shape, &method.output);
+    page.heading("RETURNS");
+    page.paragraph(2, &answer.told(&answer.what));
+    if answer.is_table {
+        page.table(4, &types::rows(&method.output));
+    }
     errors(&mut page, method, "Raised with `.code`, `.message` and `.command`; `pcall` catches it:");
-    let mut fields: Vec<&Field> =
-        files.as_ref().map_or_else(|| method.input.fields.iter().collect(), |files| files.own().collect());
-    fields.extend(answered);
+    let fields = met(entry);
     let reached = types::reached(fields.iter().copied());
     types::explain(&mut page, &reached);
     types::notation(&mut page, fields.iter().copied(), &reached);
     page.finish()
 }
 
-/// Adds what a call returns; returns the fields that it is made of.
-fn returns<'c>(page: &mut Page, shape: &Shape, output: &'c Message) -> &'c [Field] {
-    page.heading("RETURNS");
-    let mut told = |what: &str, docs: &[&str]| {
-        let docs: Vec<_> = docs.iter().filter(|doc| !doc.is_empty()).copied().collect();
-        page.paragraph(2, &[what, if docs.is_empty() { "." } else { ": " }, &docs.join(" ")].concat());
+/// How the files of an upload are given.
+fn files_of(entry: &Command) -> Option<Files<'_>> {
+    match &entry.shape {
+        Shape::Upload(upload, _) => Files::of(&entry.method.input, *upload),
+        _ => None,
+    }
+}
+
+fn argument_rows(entry: &Command) -> Vec<Row> {
+    files_of(entry).as_ref().map_or_else(|| types::rows(&entry.method.input), Files::rows)
+}
+
+/// What a call returns.
+struct Returned<'c> {
+    /// In words.
+    what: String,
+    /// What the proto file says of it.
+    docs: String,
+    /// The fields that it is made of.
+    fields: &'c [Field],
+    /// Whether it is a table of them.
+    is_table: bool,
+}
+
+fn returned<'c>(shape: &Shape, output: &'c Message) -> Returned<'c> {
+    let part = |what: &str, docs: &[&str], fields| Returned {
+        what: what.to_owned(),
+        docs: docs.iter().filter(|doc| !doc.is_empty()).copied().collect::<Vec<_>>().join(" "),
+        fields,
+        is_table: false,
     };
+    let table = |what| Returned { is_table: true, ..part(what, &[&output.doc], &output.fields) };
     match shape {
-        Shape::Unary(Answer::Nothing) | Shape::Upload(_, Answer::Nothing) => {
-            told("Nothing", &[]);
-            return &[];
-        }
+        Shape::Unary(Answer::Nothing) | Shape::Upload(_, Answer::Nothing) => part("Nothing", &[], &[]),
         Shape::Unary(Answer::Field(index)) | Shape::Upload(_, Answer::Field(index)) => {
             let field = &output.fields[*index];
-            told(&types::phrase(field), &[&output.doc, &field.doc]);
-            return std::slice::from_ref(field);
+            part(&types::phrase(field), &[&output.doc, &field.doc], std::slice::from_ref(field))
         }
         Shape::List(index) => {
             let list = &output.fields[*index];
-            told(&format!("An iterator, each step one {}", list.kind.name()), &[&list.doc]);
-            return std::slice::from_ref(list);
+            let what = format!("An iterator, each step one {}", list.kind.name());
+            part(&what, &[&list.doc], std::slice::from_ref(list))
         }
-        Shape::Download(_) => {
-            told("The whole content, a string of bytes", &[]);
-            return &[];
-        }
-        Shape::Unary(Answer::Whole) | Shape::Upload(_, Answer::Whole) => told("A table", &[&output.doc]),
-        Shape::Pages => told("An iterator, each step a table", &[&output.doc]),
+        Shape::Download(_) => part("The whole content, a string of bytes", &[], &[]),
+        Shape::Unary(Answer::Whole) | Shape::Upload(_, Answer::Whole) => table("A table"),
+        Shape::Pages => table("An iterator, each step a table"),
     }
-    page.table(4, &types::rows(output));
-    &output.fields
+}
+
+impl Returned<'_> {
+    /// Says it, with the words set as one likes.
+    fn told(&self, what: &str) -> String {
+        if self.docs.is_empty() { format!("{what}.") } else { format!("{what}: {}", self.docs) }
+    }
+}
+
+/// The fields that a command is called with, and those that it answers with.
+fn met(entry: &Command) -> Vec<&Field> {
+    let given = match files_of(entry) {
+        Some(files) => files.own().collect(),
+        None => entry.method.input.fields.iter().collect::<Vec<_>>(),
+    };
+    given.into_iter().chain(returned(&entry.shape, &entry.method.output).fields).collect()
 }
 
 fn datatype(catalog: &Catalog, plan: &Arc<Message>) -> String {
@@ -241,11 +280,16 @@ fn errors(page: &mut Page, method: &Method, introduction: &str) {
     page.table(4, &rows);
 }
 
-/// Adds what the proto file says, without its sentences about the elements of a stream, which authors never see.
+/// Adds what the proto file says.
 fn description(page: &mut Page, doc: &str) {
-    let told: Vec<_> = sentences(doc).into_iter().filter(|sentence| !of_the_wire(sentence)).collect();
     page.blank();
-    page.paragraph(0, &told.join(" "));
+    page.paragraph(0, &told(doc));
+}
+
+/// What the proto file says, without its sentences about the elements of a stream, which authors never see.
+fn told(doc: &str) -> String {
+    let told: Vec<_> = sentences(doc).into_iter().filter(|sentence| !of_the_wire(sentence)).collect();
+    told.join(" ")
 }
 
 fn of_the_wire(sentence: &str) -> bool {

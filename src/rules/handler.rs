@@ -10,7 +10,7 @@ use super::{
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Words that no function of Lua's can be called.
-const RESERVED: [&str; 22] = [
+pub(super) const RESERVED: [&str; 22] = [
     "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil",
     "not", "or", "repeat", "return", "then", "true", "until", "while",
 ];

@@ -1,6 +1,6 @@
 //! The keys of a rule that say how it runs. Whatever is no key of a rule is a parameter of its subscription.
 //!
-//! One table of them all: what reads each, and what else it is called. The terms of a rule's runs, which a file may give
+//! One table of them all: what each says, what may be written for it, what reads it, and what else it is called. The terms of a rule's runs, which a file may give
 //! for all its rules, are read by [`terms`](super::terms).
 
 use super::{
@@ -21,13 +21,43 @@ const CATCH_UP: &str = "catch_up";
 const IGNORE_SELF: &str = "ignore_self";
 
 /// Names longer than this fill a log line.
-const MAX_NAME: usize = 100;
+pub(super) const MAX_NAME: usize = 100;
 
-struct Key {
-    name: &'static str,
+/// A key of a rule.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// What it says, for the reference and for editors.
+    pub(super) doc: &'static str,
+    /// A value as one writes it; of a limit its default is one, of a subscription the catalog has them.
+    pub(super) example: &'static str,
+    /// What may be written.
+    pub(super) form: Form,
     /// What other programs call it.
     synonyms: &'static [&'static str],
     reads: Reads,
+}
+
+/// What may be written for a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The name of a rule.
+    Name,
+    /// The name of a subscription, in either spelling.
+    Subscription,
+    /// The path of a script, with the name of a function or without.
+    Script,
+    /// Lua code.
+    Code,
+    /// Any text.
+    Text,
+    /// True or false; where nothing is said, this or what the documentation says.
+    Truth(Option<bool>),
+    /// What the table of limits has for this key.
+    Limit,
+    /// How many runs.
+    Concurrency,
+    /// Which runs wait.
+    Order,
 }
 
 /// Who reads a key.
@@ -40,37 +70,148 @@ enum Reads {
     Term(fn(&mut Context<'_>, &Entry, &mut Terms)),
 }
 
-static KEYS: [Key; 17] = [
-    Key { name: NAME, synonyms: &[], reads: Reads::Own(|context, entry, keys| keys.name = name(context, entry)) },
-    Key { name: SUBSCRIPTION, synonyms: &["on", "event", "trigger", "when", "notification"], reads: Reads::Apart },
-    Key { name: HANDLER, synonyms: &["script", "run", "action", "do"], reads: Reads::Apart },
-    Key { name: LUA, synonyms: &["code"], reads: Reads::Apart },
-    Key { name: "enabled", synonyms: &[], reads: Reads::Own(enabled) },
-    Key { name: "description", synonyms: &["comment"], reads: Reads::Own(description) },
-    Key { name: "timeout", synonyms: &["max_runtime", "max_timeout", "time_limit"], reads: Reads::Term(terms::limit) },
-    Key { name: "cpu", synonyms: &["cpu_time", "cpu_limit", "max_cpu"], reads: Reads::Term(terms::limit) },
-    Key { name: "memory", synonyms: &["mem", "ram", "memory_limit", "max_memory"], reads: Reads::Term(terms::limit) },
-    Key { name: "output", synonyms: &["output_limit", "max_output"], reads: Reads::Term(terms::limit) },
-    Key { name: "log_rate", synonyms: &["log_limit", "max_log_rate"], reads: Reads::Term(terms::limit) },
+pub(super) static KEYS: [Key; 17] = [
     Key {
-        name: "command_rate",
-        synonyms: &["rate", "rate_limit", "max_command_rate"],
-        reads: Reads::Term(terms::limit),
+        name: NAME,
+        doc: "Tells this rule from all others, over all files that are loaded; it is in every line of the log. One line \
+              of up to 100 characters.",
+        example: "answer-pings",
+        form: Form::Name,
+        synonyms: &[],
+        reads: Reads::Own(|context, entry, keys| keys.name = name(context, entry)),
     },
-    Key { name: "loop_limit", synonyms: &["loops", "max_loops", "breaker"], reads: Reads::Term(terms::limit) },
+    Key {
+        name: SUBSCRIPTION,
+        doc: "What the rule listens to. Every parameter of it is a key of the rule.",
+        example: "",
+        form: Form::Subscription,
+        synonyms: &["on", "event", "trigger", "when", "notification"],
+        reads: Reads::Apart,
+    },
+    Key {
+        name: HANDLER,
+        doc: "The script that returns the handler, `scripts/ping.lua`, or the function of the table that it returns, \
+              `scripts/groups.lua:on_rename`. The path starts at the rule file's directory. Either this or `lua`.",
+        example: "scripts/ping.lua",
+        form: Form::Script,
+        synonyms: &["script", "run", "action", "do"],
+        reads: Reads::Apart,
+    },
+    Key {
+        name: LUA,
+        doc: "The body of the handler, in place: `local notification, rule = ...` names what it gets. Either this or \
+              `handler`.",
+        example: "log.info(\"hello\")",
+        form: Form::Code,
+        synonyms: &["code"],
+        reads: Reads::Apart,
+    },
+    Key {
+        name: "enabled",
+        doc: "Whether the rule runs at all. One that does not is checked all the same.",
+        example: "false",
+        form: Form::Truth(Some(true)),
+        synonyms: &[],
+        reads: Reads::Own(enabled),
+    },
+    Key {
+        name: "description",
+        doc: "Free text.",
+        example: "answers pings",
+        form: Form::Text,
+        synonyms: &["comment"],
+        reads: Reads::Own(description),
+    },
+    limit(
+        "timeout",
+        "The time of one run, waiting included. A run that takes longer is ended.",
+        &["max_runtime", "max_timeout", "time_limit"],
+    ),
+    limit("cpu", "The CPU time of one run. A run that takes more is ended.", &["cpu_time", "cpu_limit", "max_cpu"]),
+    limit(
+        "memory",
+        "The memory of the script. Of the rules that share a script, the largest holds. A run that takes more is ended.",
+        &["mem", "ram", "memory_limit", "max_memory"],
+    ),
+    limit(
+        "output",
+        "What one run writes to the log. A run that writes more is ended.",
+        &["output_limit", "max_output"],
+    ),
+    limit(
+        "log_rate",
+        "Lines that the rule writes to the log, a second; ten times as many at once. What is beyond is left out, and \
+         counted.",
+        &["log_limit", "max_log_rate"],
+    ),
+    limit(
+        "command_rate",
+        "Commands that the rule sends, a second; ten times as many at once. What is beyond waits.",
+        &["rate", "rate_limit", "max_command_rate"],
+    ),
+    limit(
+        "loop_limit",
+        "Near-identical exchanges with one sender in one discussion, a minute. With one more the rule is silent there \
+         for a while.",
+        &["loops", "max_loops", "breaker"],
+    ),
     Key {
         name: IGNORE_SELF,
+        doc: "Whether what the bot itself did is left out: its own messages and reactions are notified too. Only where \
+              the subscription tells who did it.",
+        example: "true",
+        form: Form::Truth(Some(false)),
         synonyms: &["ignore_own", "skip_self", "ignore_bot", "ignore_me"],
         reads: Reads::Term(terms::ignore_self),
     },
-    Key { name: "concurrency", synonyms: &["parallel"], reads: Reads::Term(terms::concurrency) },
-    Key { name: "order", synonyms: &[], reads: Reads::Term(terms::order) },
+    Key {
+        name: "concurrency",
+        doc: "Runs of this rule at one time.",
+        example: "4",
+        form: Form::Concurrency,
+        synonyms: &["parallel"],
+        reads: Reads::Term(terms::concurrency),
+    },
+    Key {
+        name: "order",
+        doc: "Which runs wait for each other. `discussion`: in order within one discussion, side by side across \
+              discussions; `rule`: strictly one after another; `none`: as they come.",
+        example: "rule",
+        form: Form::Order,
+        synonyms: &[],
+        reads: Reads::Term(terms::order),
+    },
     Key {
         name: CATCH_UP,
+        doc: "`true`: also handle what came while the host was stopped; `false`: nothing that came while the stream was \
+              closed; left out: what came while the stream was closed, once the host runs. Only where the daemon keeps \
+              what was missed.",
+        example: "true",
+        form: Form::Truth(None),
         synonyms: &["recover", "replay", "missed"],
         reads: Reads::Own(|context, entry, keys| keys.catch_up = truth(context, entry)),
     },
 ];
+
+const fn limit(name: &'static str, doc: &'static str, synonyms: &'static [&'static str]) -> Key {
+    Key { name, doc, example: "", form: Form::Limit, synonyms, reads: Reads::Term(terms::limit) }
+}
+
+impl Key {
+    /// Whether it may stand in `defaults` too.
+    pub(super) fn is_term(&self) -> bool {
+        matches!(self.reads, Reads::Term(_))
+    }
+
+    /// Whether only some subscriptions can give it, and whether this one can.
+    pub(super) fn fits(&self, subscription: &Subscription) -> bool {
+        match self.name {
+            CATCH_UP => subscription.recovery.is_some(),
+            IGNORE_SELF => subscription.author.is_some(),
+            _ => true,
+        }
+    }
+}
 
 /// The keys as meant, defaults filled in.
 pub(super) struct Keys {
@@ -89,7 +230,7 @@ pub fn all() -> impl Iterator<Item = &'static str> {
 
 /// The names of those that may stand in `defaults`.
 pub(super) fn terms() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().filter(|key| matches!(key.reads, Reads::Term(_))).map(|key| key.name)
+    KEYS.iter().filter(|key| key.is_term()).map(|key| key.name)
 }
 
 /// Whether this is a key of a rule.
@@ -135,27 +276,29 @@ pub(super) fn check_subscription(context: &mut Context<'_>, entries: &[Entry], s
         let message = format!("{name} cannot be caught up: the daemon does not keep what was missed");
         Diagnostic::error("no-catch-up", message)
     };
-    check(context, entries, CATCH_UP, |known| known.recovery.is_some(), subscription, lost);
+    check(context, entries, CATCH_UP, subscription, lost);
     let unsaid = || {
         let message = format!("{name} does not say who did it: there is nothing to ignore one's own by");
         Diagnostic::error("no-author", message)
     };
-    check(context, entries, IGNORE_SELF, |known| known.author.is_some(), subscription, unsaid);
+    check(context, entries, IGNORE_SELF, subscription, unsaid);
 }
 
 fn check(
     context: &mut Context<'_>,
     entries: &[Entry],
-    key: &str,
-    can: impl Fn(&Subscription) -> bool,
+    name: &str,
     subscription: &Subscription,
     mistake: impl Fn() -> Diagnostic,
 ) {
-    let asks = |entry: &&Entry| entry.key == key && matches!(entry.value.value, Value::Bool(true));
-    let Some(entry) = entries.iter().find(asks).filter(|_| !can(subscription)) else { return };
-    let fit = context.catalog.subscriptions().iter().filter(|known| can(known));
+    let asks = |entry: &&Entry| entry.key == name && matches!(entry.value.value, Value::Bool(true));
+    let (Some(key), Some(entry)) = (find(name), entries.iter().find(asks)) else { return };
+    if key.fits(subscription) {
+        return;
+    }
+    let fit = context.catalog.subscriptions().iter().filter(|known| key.fits(known));
     let fit: Vec<_> = fit.map(|known| format!("`{}`", known.name)).collect();
-    let help = format!("remove `{key}`; it is for {}", fit.join(", "));
+    let help = format!("remove `{name}`; it is for {}", fit.join(", "));
     let place = context.document.value_place(entry);
     context.tell(mistake().at(place).help(help));
 }

@@ -69,7 +69,7 @@ pub struct Limit {
     pub measure: Measure,
     pub(super) least: u64,
     pub(super) most: u64,
-    get: fn(&Limits) -> u64,
+    pub(super) get: fn(&Limits) -> u64,
     pub(super) set: fn(&mut Limits, u64),
 }
 
@@ -154,9 +154,14 @@ impl Limit {
 
     /// What it may be, and how that is written.
     pub(super) fn range(&self) -> String {
-        let least = if matches!(self.measure, Measure::Rate(_)) { 1 } else { self.least };
-        let (least, most) = (self.measure.show(least), self.measure.show(self.most));
+        let (least, most) = self.ends();
         format!("{least} to {most}; {}", self.measure.forms())
+    }
+
+    /// The least and the most that it may be; that a rate may be without bound is said apart.
+    pub(super) fn ends(&self) -> (String, String) {
+        let least = if matches!(self.measure, Measure::Rate(_)) { 1 } else { self.least };
+        (self.measure.show(least), self.measure.show(self.most))
     }
 
     /// Whether this is more than a cap allows; of rates, no bound is the most.

@@ -27,7 +27,7 @@ const SIZES: [(&str, u64); 7] = [
 ];
 
 /// What stands for no bound.
-const UNLIMITED: &str = "unlimited";
+pub(super) const UNLIMITED: &str = "unlimited";
 
 impl Measure {
     /// Reads a text; none where it is no such quantity.
@@ -70,6 +70,15 @@ impl Measure {
                 None => quantity.to_string(),
             },
             _ => quantity.to_string(),
+        }
+    }
+
+    /// The units that may stand behind a number, and how much each is; without one there is [`number`](Self::number).
+    pub(super) fn units(self) -> &'static [(&'static str, u64)] {
+        match self {
+            Self::Time => &TIMES,
+            Self::Size => &SIZES,
+            Self::Rate(_) => &[],
         }
     }
 

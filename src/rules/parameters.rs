@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The name that the primary filter of every subscription is accepted under.
-const FILTER: &str = "filter";
+pub(super) const FILTER: &str = "filter";
 
 /// Entries under the names that the request has for them.
 type Named<'n> = Vec<(String, &'n Entry)>;
@@ -97,7 +97,7 @@ fn named<'n>(context: &mut Context<'_>, subscription: &Subscription, entries: &[
 
 /// The filter of what the notification is about, where the request has no field of the common name: the first whose
 /// name starts as the subscription's does.
-fn primary_filter(subscription: &Subscription) -> Option<&str> {
+pub(super) fn primary_filter(subscription: &Subscription) -> Option<&str> {
     let input = &subscription.method.input;
     if input.field(FILTER).is_some() {
         return None;

@@ -23,18 +23,85 @@ const READ: &str = "read";
 const WRITE: &str = "write";
 const ENV: &str = "env";
 
-const KEYS: [&str; 4] = [COMMANDS, READ, WRITE, ENV];
+/// A key of `permissions`.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// What it says, for the reference and for editors.
+    pub(super) doc: &'static str,
+    /// A list as one writes it; of commands the catalog has them.
+    pub(super) example: &'static str,
+    /// What an entry of its list is.
+    pub(super) holds: Holds,
+}
+
+/// What an entry of a list of permissions is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    Command,
+    Directory,
+    Variable,
+}
+
+impl Holds {
+    /// What an entry is called.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Command => "a command",
+            Self::Directory => "a directory",
+            Self::Variable => "a variable",
+        }
+    }
+
+    /// What its entries are called.
+    pub(super) fn plural(self) -> &'static str {
+        match self {
+            Self::Command => "commands",
+            Self::Directory => "directories",
+            Self::Variable => "variables",
+        }
+    }
+}
+
+pub(super) static KEYS: [Key; 4] = [
+    Key {
+        name: COMMANDS,
+        doc: "The commands that scripts may use, and no others; left out: all that the client key may use. Methods need \
+              the commands that they use.",
+        example: "",
+        holds: Holds::Command,
+    },
+    Key {
+        name: READ,
+        doc: "Directories whose files scripts may read, to send them. They start at the rule file's directory, and must \
+              be there.",
+        example: "[pictures]",
+        holds: Holds::Directory,
+    },
+    Key {
+        name: WRITE,
+        doc: "Directories in which scripts may make files, such as received attachments. They start at the rule file's \
+              directory, and are made when they are needed.",
+        example: "[received]",
+        holds: Holds::Directory,
+    },
+    Key {
+        name: ENV,
+        doc: "Variables of the environment that scripts may read as `env.NAME`. One that holds a key is never permitted.",
+        example: "[LANG]",
+        holds: Holds::Variable,
+    },
+];
 
 /// What other programs call these keys.
 const SYNONYMS: [(&str, &str); 6] =
     [("files", READ), ("reads", READ), ("save", WRITE), ("writes", WRITE), ("environment", ENV), ("variables", ENV)];
 
 /// The variables that hold keys, and the ends of those that other programs give the same.
-const SECRETS: [&str; 2] = ["OLVID_CLIENT_KEY", "OLVID_ADMIN_CLIENT_KEY"];
+pub(super) const SECRETS: [&str; 2] = ["OLVID_CLIENT_KEY", "OLVID_ADMIN_CLIENT_KEY"];
 
 /// Whether this is a key of `permissions`.
 pub(super) fn is_key(name: &str) -> bool {
-    KEYS.contains(&name)
+    KEYS.iter().any(|key| key.name == name)
 }
 
 /// Whether a variable of the environment holds a key: no script may have it.
@@ -55,10 +122,10 @@ pub(super) fn read(context: &mut Context<'_>, entry: &Entry) -> Permissions {
     let known = known.map_or("", |command| command.name.as_str());
     for entry in entries {
         match entry.key.as_str() {
-            COMMANDS => permissions.commands = Some(each(context, entry, "a command", known, command)),
-            READ => permissions.read = each(context, entry, "a directory", "data", readable),
-            WRITE => permissions.write = each(context, entry, "a directory", "received", writable),
-            ENV => permissions.env = each(context, entry, "a variable", "HOME", variable),
+            COMMANDS => permissions.commands = Some(each(context, entry, Holds::Command, known, command)),
+            READ => permissions.read = each(context, entry, Holds::Directory, "data", readable),
+            WRITE => permissions.write = each(context, entry, Holds::Directory, "received", writable),
+            ENV => permissions.env = each(context, entry, Holds::Variable, "HOME", variable),
             _ => unknown(context, entry),
         }
     }
@@ -67,7 +134,7 @@ pub(super) fn read(context: &mut Context<'_>, entry: &Entry) -> Permissions {
 
 fn unknown(context: &mut Context<'_>, entry: &Entry) {
     let synonym = SYNONYMS.iter().find(|(other, _)| other.eq_ignore_ascii_case(&entry.key)).map(|(_, key)| *key);
-    let help = match synonym.or_else(|| names::nearest(&entry.key, KEYS)) {
+    let help = match synonym.or_else(|| names::nearest(&entry.key, KEYS.iter().map(|key| key.name))) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "there are `commands`, `read` and `write` (directories), and `env` (variables)".to_owned(),
     };
@@ -81,7 +148,7 @@ fn unknown(context: &mut Context<'_>, entry: &Entry) {
 fn each<T: Ord>(
     context: &mut Context<'_>,
     entry: &Entry,
-    what: &str,
+    holds: Holds,
     example: &str,
     read: fn(&mut Context<'_>, &Node, &str) -> Option<T>,
 ) -> Vec<T> {
@@ -93,7 +160,7 @@ fn each<T: Ord>(
     let mut found = Vec::new();
     for item in items {
         let Some(text) = item.text().filter(|text| !text.trim().is_empty()) else {
-            let message = format!("an entry of `{}` must be {what}, found {}", entry.key, item.what());
+            let message = format!("an entry of `{}` must be {}, found {}", entry.key, holds.what(), item.what());
             let place = context.document.place(item);
             let help = format!("for example `{example}`");
             context.tell(Diagnostic::error("wrong-type", message).at(place).help(help));

@@ -8,7 +8,14 @@ use super::{
 };
 use crate::{diagnostic::Diagnostic, schema::names};
 
-const MAX_CONCURRENCY: usize = 10_000;
+pub(super) const MAX_CONCURRENCY: usize = 10_000;
+
+/// Enough that a handler that waits holds up nobody, and few enough to be looked at.
+pub(super) const CONCURRENCY: usize = 16;
+
+/// The orders as they are written, the default first.
+pub(super) const ORDERS: [(&str, Order); 3] =
+    [("discussion", Order::Discussion), ("rule", Order::Rule), ("none", Order::None)];
 
 /// What a rule gets where it says nothing.
 #[derive(Debug, Clone)]
@@ -24,7 +31,7 @@ impl Terms {
     pub(super) fn within(caps: &Caps) -> Self {
         let mut limits = Limits::default();
         caps.reduce(&mut limits);
-        Self { limits, ignore_self: false, concurrency: 16, order: Order::default() }
+        Self { limits, ignore_self: false, concurrency: CONCURRENCY, order: Order::default() }
     }
 }
 
@@ -123,16 +130,13 @@ pub(super) fn concurrency(context: &mut Context<'_>, entry: &Entry, terms: &mut 
 }
 
 pub(super) fn order(context: &mut Context<'_>, entry: &Entry, terms: &mut Terms) {
-    terms.order = match entry.value.text() {
-        Some("discussion") => Order::Discussion,
-        Some("rule") => Order::Rule,
-        Some("none") => Order::None,
-        _ => return no_order(context, entry),
-    };
+    let named = entry.value.text().and_then(|text| ORDERS.iter().find(|(name, _)| *name == text));
+    let Some((_, order)) = named else { return no_order(context, entry) };
+    terms.order = *order;
 }
 
 fn no_order(context: &mut Context<'_>, entry: &Entry) {
-    let near = entry.value.text().and_then(|text| names::nearest(text, ["discussion", "rule", "none"]));
+    let near = entry.value.text().and_then(|text| names::nearest(text, ORDERS.map(|(name, _)| name)));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => {

@@ -11,11 +11,22 @@ use super::{
 };
 use crate::{diagnostic::Diagnostic, schema::names};
 
-const RULES: &str = "rules";
-const DEFAULTS: &str = "defaults";
-const PERMISSIONS: &str = "permissions";
+pub(super) const RULES: &str = "rules";
+pub(super) const DEFAULTS: &str = "defaults";
+pub(super) const PERMISSIONS: &str = "permissions";
 
 const KEYS: [&str; 3] = [RULES, DEFAULTS, PERMISSIONS];
+
+/// What each says, for the reference and for editors.
+pub(super) const DOCS: [(&str, &str); 3] = [
+    (RULES, "The rules of this file: each binds one subscription to one handler."),
+    (DEFAULTS, "What holds for all rules of this file that do not say otherwise."),
+    (
+        PERMISSIONS,
+        "What the scripts of this file's rules may touch. Left out: every command that the client key may use, no file \
+         and no variable of the environment.",
+    ),
+];
 
 /// What other programs call these keys.
 const SYNONYMS: [(&str, &str); 3] = [("limits", DEFAULTS), ("settings", DEFAULTS), ("allow", PERMISSIONS)];

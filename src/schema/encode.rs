@@ -411,7 +411,8 @@ impl<D> View<'_, D> {
     }
 }
 
-fn range(kind: &Kind) -> (i128, i128) {
+/// The least and the greatest value of a kind of integer.
+pub fn range(kind: &Kind) -> (i128, i128) {
     match kind {
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => (i32::MIN.into(), i32::MAX.into()),
         Kind::Uint32 | Kind::Fixed32 => (0, u32::MAX.into()),
