@@ -46,14 +46,15 @@ command("time", "!time", "tells the time where the bot lives", function()
   return os.date("%Y-%m-%d %H:%M:%S")
 end)
 
+---@param notification olvid.MessageReceivedNotification
 return function(notification)
   local message = notification.message
   local name, arguments = message.body:match("^!(%S+)%s*(.-)%s*$")
-  local found = commands[name:lower()]
+  local found = name and commands[name:lower()]
   if not found then
     message:reply("I do not know that command; !help shows those I do.")
     return
   end
   -- A command that cannot make sense of its arguments returns nothing.
-  message:reply(found.run(arguments, message) or "usage: " .. found.usage)
+  message:reply(found.run(arguments, message) or ("usage: " .. found.usage))
 end

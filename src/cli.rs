@@ -24,6 +24,7 @@ mod serve;
 mod settings;
 mod simulate;
 mod status;
+pub mod types;
 
 use crate::report::{Level, log::Format};
 
@@ -66,6 +67,8 @@ enum Command {
         /// A subscription, command or datatype: message_received, message_send, Message
         name: Option<String>,
     },
+    /// Print what scripts can reach as annotations for Lua language servers
+    Types(Types),
     /// Chat with your bot: rules on a simulated daemon
     Dev(Dev),
     /// Run the simulated daemon alone
@@ -116,6 +119,22 @@ struct Check {
     format: Form,
     #[command(flatten)]
     caps: caps::Flags,
+}
+
+#[derive(Args)]
+struct Types {
+    /// A folder to write them to, as olvid.lua, instead of printing them
+    #[arg(long, value_name = "DIR", conflicts_with = "format")]
+    output: Option<PathBuf>,
+    /// Annotations, or the reference of all globals and methods
+    #[arg(long, default_value = "lua")]
+    format: TypesForm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TypesForm {
+    Lua,
+    Markdown,
 }
 
 #[derive(Args)]
@@ -257,6 +276,7 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => serve::run(&arguments, &inherited),
         Command::Check(arguments) => check::run(&arguments),
         Command::Catalog { name } => catalog::run(name.as_deref()),
+        Command::Types(arguments) => types::run(&arguments),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),
