@@ -30,7 +30,7 @@ end)
 
 command("roll", "!roll 2d6", "rolls dice, here two with six sides", function(arguments)
   local count, sides = arguments:match("^(%d*)[dD](%d+)$")
-  count, sides = tonumber(count == "" and 1 or count), tonumber(sides)
+  count, sides = math.tointeger(tonumber(count == "" and 1 or count)), math.tointeger(tonumber(sides))
   if not count or not sides or count < 1 or count > 100 or sides < 1 or sides > 1000 then
     return nil
   end

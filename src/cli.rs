@@ -19,7 +19,9 @@ pub mod control;
 mod dev;
 mod environment;
 mod host;
+mod init;
 mod output;
+mod pages;
 mod serve;
 mod settings;
 mod simulate;
@@ -77,6 +79,23 @@ enum Command {
     Status(Status),
     /// Have a running host load its rules again
     Reload(Reload),
+    /// Make a project to begin with: rules, scripts, settings of editors
+    Init {
+        /// The folder; it may be there, and no file in it is written over
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Print a script with which a shell completes commands and flags
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder, a page for each command
+    Man {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -281,6 +300,9 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
+        Command::Init { folder } => init::run(&folder),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { folder } => pages::man(&folder),
     };
     code.err().map_or(ExitCode::SUCCESS, ExitCode::from)
 }

@@ -14,32 +14,33 @@ use std::{fmt::Write as _, fs, path::Path};
 use super::{Done, Types, TypesForm, exit, output};
 use crate::schema::Catalog;
 
+use manual::Part;
 pub use reference::reference;
-
-/// The file's name in a folder of types.
-pub(super) const FILE: &str = "olvid.lua";
 
 /// How a file of ours begins; no other one is written over.
 const HEAD: &str = "---@meta\n\n-- Made by `olvid-rules types`";
+
+/// The section of the globals' file from which on it is about Lua's own functions.
+const LIBRARY: &str = "library";
 
 /// Prints the annotations or the reference, or keeps the annotations in a folder.
 pub(super) fn run(arguments: &Types) -> Done {
     let catalog = Catalog::embedded();
     let Some(folder) = &arguments.output else {
         output::answer(&match arguments.format {
-            TypesForm::Lua => annotations(catalog),
+            TypesForm::Lua => files(catalog).map(|(_, text)| text).concat(),
             TypesForm::Markdown => reference(),
         });
         return Ok(());
     };
-    let path = folder.join(FILE);
-    match keep(&path, &annotations(catalog)) {
-        Ok(()) => {
-            output::answer(&format!("wrote {}\n", path.display()));
-            Ok(())
+    for (name, text) in files(catalog) {
+        let path = folder.join(name);
+        match keep(&path, &text) {
+            Ok(()) => output::answer(&format!("wrote {}\n", path.display())),
+            Err(mistake) => return output::failure(exit::IO, &mistake),
         }
-        Err(mistake) => output::failure(exit::IO, &mistake),
     }
+    Ok(())
 }
 
 /// Writes the file, or a new version of it: what somebody else wrote stays.
@@ -58,8 +59,15 @@ fn keep(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(failed)
 }
 
-/// The annotations for everything that a script can reach, as one file.
-pub fn annotations(catalog: &Catalog) -> String {
+/// The annotations for everything that a script can reach, by the names of their files.
+///
+/// Lua's own functions are in a file apart: a server that cannot be told to forget its own annotations of them (EmmyLua)
+/// must not read another one's.
+pub fn files(catalog: &Catalog) -> [(&'static str, String); 2] {
+    [("olvid.lua", host(catalog)), ("lua.lua", library())]
+}
+
+fn host(catalog: &Catalog) -> String {
     let mut out = format!("{HEAD} {}: what scripts can reach, for language servers.\n", env!("CARGO_PKG_VERSION"));
     out.push_str(
         "--\n-- Say what a handler gets, and the editor knows the rest:\n--\n--     \
@@ -67,16 +75,29 @@ pub fn annotations(catalog: &Catalog) -> String {
          return function(notification, rule) ... end\n\n",
     );
     for part in manual::globals() {
-        if let manual::Part::Entry(entry) = part {
-            out.push_str(&entry.annotations());
+        match part {
+            Part::Made(LIBRARY) => break,
+            Part::Entry(entry) => out.push_str(&entry.annotations()),
+            _ => {}
         }
     }
     let (methods, classes) = manual::methods();
-    for class in classes {
-        out.push_str(&class.annotations());
+    for class in &classes {
+        out.push_str(&class.closed(&classes));
     }
     tables::write(&mut out, catalog, &methods);
     calls::write(&mut out, catalog);
+    out
+}
+
+fn library() -> String {
+    let mut out = format!("{HEAD} {}: what there is of Lua itself.\n\n", env!("CARGO_PKG_VERSION"));
+    let parts = manual::globals();
+    for part in parts.iter().skip_while(|part| !matches!(part, Part::Made(LIBRARY))) {
+        if let Part::Entry(entry) = part {
+            out.push_str(&entry.annotations());
+        }
+    }
     out
 }
 

@@ -80,6 +80,8 @@ olvid = {}
 ---@field place? string Where in the script it was raised: `ping.lua:3`.
 
 --# The log
+--|
+--| `print(...)` is `log.info` of its arguments.
 
 ---Lines of the host's log. Each names the rule and the script's line; `fields` are added to it by name.
 ---@class olvid.Log
@@ -105,10 +107,6 @@ function log.warn(text, fields) end
 ---@param fields? table<string, any>
 function log.error(text, fields) end
 
----Is `log.info` of its arguments, each as `tostring` shows it, with tabs between them.
----@param ... any
-function print(...) end
-
 --# JSON
 
 ---@class olvid.Json
@@ -133,17 +131,11 @@ function json.decode(text) end
 ---@return T
 function json.array(list) end
 
---# Time, modules, environment
+--# Time and environment
 
 ---Waits, and holds up no other handler; the run's `timeout` goes on.
 ---@param seconds number From 0 to 86400, with fractions.
 function sleep(seconds) end
-
----Returns what a module returns: `require "lib.util"` runs `lib/util.lua` below the script's directory, once in each VM. A
----change of the module loads the script anew. There are no native modules and no `package`.
----@param name string
----@return any
-function require(name) end
 
 ---The environment's variables that the rule file permits (`permissions: { env: [LANG] }`). One that is permitted and not set
 ---is `nil`; any other raises an error.
@@ -159,6 +151,7 @@ env = {}
 --| levels and 100,000 values when it is written; a run reads 100 lists at a time.
 
 --# Lua's own library
+--= library
 --|
 --| Lua 5.4 with the libraries `string`, `table`, `math`, `utf8`, `coroutine`, and of `os` the clock. There is no `io`, `debug` or
 --| `package`, and no `dofile`, `loadfile`, `collectgarbage`, `string.dump`, `os.execute`, `os.getenv`, `os.exit` or `os.remove`. The
@@ -166,6 +159,16 @@ env = {}
 --|
 --| Different from stock Lua: `load` takes texts of up to 64 KiB and no bytecode, `setmetatable` refuses `__gc`, `getmetatable`
 --| of a string is `false`, `string.rep`, `string.format` and others refuse to make a text of more than 64 MiB.
+
+---Is `log.info` of its arguments, each as `tostring` shows it, with tabs between them.
+---@param ... any
+function print(...) end
+
+---Returns what a module returns: `require "lib.util"` runs `lib/util.lua` below the script's directory, once in each VM. A
+---change of the module loads the script anew. There are no native modules and no `package`.
+---@param name string
+---@return any
+function require(name) end
 
 ---The global variables.
 ---@type table<string, any>
@@ -196,10 +199,10 @@ function error(message, level) end
 function getmetatable(value) end
 
 ---Goes through a list: 1, 2, 3 ... up to the first `nil`.
----@generic T: table, V
----@param list T
+---@generic V
+---@param list V[]
 ---@return fun(list: V[], at?: integer): integer, V
----@return T
+---@return V[]
 ---@return integer
 function ipairs(list) end
 
@@ -223,10 +226,10 @@ function load(chunk, name, mode, environment) end
 function next(table, key) end
 
 ---Goes through all entries of a table, in no particular order.
----@generic T: table, K, V
----@param table T
+---@generic K, V
+---@param table table<K, V>
 ---@return fun(table: table<K, V>, key?: K): K, V
----@return T
+---@return table<K, V>
 function pairs(table) end
 
 ---Calls a function and catches its error: `true` and what it returns, or `false` and the error.

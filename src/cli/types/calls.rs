@@ -32,7 +32,11 @@ pub(super) fn write(out: &mut String, catalog: &Catalog) {
 fn arguments(out: &mut String, command: &Command) {
     let files = uploaded(command);
     let plan = files.as_ref().map_or(&*command.method.input, |files| files.metadata);
-    let own: Vec<_> = plan.fields.iter().filter(|field| files.as_ref().is_none_or(|files| !files.hides(field))).collect();
+    if plan.fields.is_empty() {
+        return;
+    }
+    let own: Vec<_> =
+        plan.fields.iter().filter(|field| files.as_ref().is_none_or(|files| !files.hides(field))).collect();
     let mut keys: Vec<&str> = own.iter().map(|field| field.name.as_str()).collect();
     let mut parent = "";
     match &files {
@@ -68,7 +72,9 @@ fn function(out: &mut String, command: &Command) {
     let name = &command.name;
     comment(out, &described(command));
     let mark = if may_be_empty(command) { "?" } else { "" };
-    let _ = writeln!(out, "---@param arguments{mark} olvid.arguments.{name}");
+    let class = format!("olvid.arguments.{name}");
+    let class = if command.method.input.fields.is_empty() { only([]) } else { class };
+    let _ = writeln!(out, "---@param arguments{mark} {class}");
     if let Some(returned) = returned(&command.shape, &command.method) {
         let _ = writeln!(out, "---@return {returned}");
     }
@@ -96,9 +102,7 @@ fn returned(shape: &Shape, method: &Method) -> Option<String> {
         Shape::Unary(Answer::Nothing) | Shape::Upload(_, Answer::Nothing) => None,
         Shape::Unary(Answer::Field(index)) | Shape::Upload(_, Answer::Field(index)) => Some(named(index)),
         Shape::Unary(Answer::Whole) | Shape::Upload(_, Answer::Whole) => Some(format!("olvid.{}", method.output.name)),
-        Shape::List(index) => {
-            Some(format!("fun(): {}", type_of(field(index), Way::Received).trim_end_matches("[]")))
-        }
+        Shape::List(index) => Some(format!("fun(): {}", type_of(field(index), Way::Received).trim_end_matches("[]"))),
         Shape::Pages => Some(format!("fun(): olvid.{}", method.output.name)),
         Shape::Download(_) => Some("string content".to_owned()),
     }

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::tables::only;
 use crate::lua;
 
 /// A part of the globals' file.
@@ -96,6 +97,23 @@ impl Entry {
     /// The class that is declared.
     pub(super) fn class(&self) -> Option<&'static str> {
         self.tags("@class").next().map(|tag| tag.split([':', ' ']).next().unwrap_or_default())
+    }
+
+    /// The class as one of tables with its keys and no others, unless there are classes of its kind, which have more.
+    pub(super) fn closed(&self, all: &[Self]) -> String {
+        let parent = |class: &Self| class.tags("@class").next().and_then(|tag| tag.split_once(": ")).map(|(_, of)| of);
+        let Some(name) = self.class().filter(|name| !all.iter().any(|other| parent(other) == Some(name))) else {
+            return self.annotations();
+        };
+        let inherited = all.iter().filter(|other| other.class().is_some() && other.class() == parent(self));
+        let fields = inherited.chain([self]).flat_map(Self::fields);
+        let keys: Vec<_> = fields.map(|field| field.name.trim_end_matches('?')).collect();
+        let parents = parent(self).map_or_else(String::new, |of| format!("{of}, "));
+        let line = format!("---@class {name}: {parents}{}\n", only(keys));
+        self.annotations()
+            .lines()
+            .map(|own| if own.starts_with("---@class") { line.clone() } else { format!("{own}\n") })
+            .collect()
     }
 
     /// The parameters of the function.

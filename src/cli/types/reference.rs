@@ -34,7 +34,8 @@ pub fn reference() -> String {
                 let _ = writeln!(out, "{line}");
             }
             Part::Made("methods") => methods(&mut out),
-            Part::Made(_) => limits(&mut out),
+            Part::Made("limits") => limits(&mut out),
+            Part::Made(_) => {}
             Part::Entry(entry) => self::entry(&mut out, &entry),
         }
     }
