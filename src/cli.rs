@@ -301,7 +301,10 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => status::show(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
         Command::Init { folder } => init::run(&folder),
-        Command::Completions { shell } => pages::completions(shell),
+        Command::Completions { shell } => {
+            pages::completions(shell);
+            Ok(())
+        }
         Command::Man { folder } => pages::man(&folder),
     };
     code.err().map_or(ExitCode::SUCCESS, ExitCode::from)

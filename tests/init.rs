@@ -33,9 +33,10 @@ fn files(folder: &Path) -> Vec<String> {
     fn collect(folder: &Path, below: &Path, found: &mut Vec<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => collect(&path, below, found),
-                false => found.push(path.strip_prefix(below).unwrap().display().to_string()),
+            if path.is_dir() {
+                collect(&path, below, found);
+            } else {
+                found.push(path.strip_prefix(below).unwrap().display().to_string());
             }
         }
     }

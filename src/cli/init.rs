@@ -4,6 +4,7 @@
 //! made here. No file is ever written over.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
@@ -143,7 +144,7 @@ fn told(folder: &Path, files: &[&Made]) -> String {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let mut text = format!("made in {}:\n", folder.display());
     for (name, Made(.., what)) in names.iter().zip(files) {
-        text.push_str(&format!("  {name:width$}  {what}\n"));
+        let _ = writeln!(text, "  {name:width$}  {what}");
     }
     let there = if folder == Path::new(".") { String::new() } else { format!("  cd {}\n", quoted(folder)) };
     text + "\nnow type:\n"

@@ -8,11 +8,10 @@ use clap_complete::Shell;
 use super::{Cli, Done, exit, output};
 
 /// Prints a shell's script of completions.
-pub(super) fn completions(shell: Shell) -> Done {
+pub(super) fn completions(shell: Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
     output::answer(&String::from_utf8_lossy(&script));
-    Ok(())
 }
 
 /// Writes a page for the program and one for each command.

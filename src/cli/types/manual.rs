@@ -109,11 +109,15 @@ impl Entry {
         let fields = inherited.chain([self]).flat_map(Self::fields);
         let keys: Vec<_> = fields.map(|field| field.name.trim_end_matches('?')).collect();
         let parents = parent(self).map_or_else(String::new, |of| format!("{of}, "));
-        let line = format!("---@class {name}: {parents}{}\n", only(keys));
-        self.annotations()
-            .lines()
-            .map(|own| if own.starts_with("---@class") { line.clone() } else { format!("{own}\n") })
-            .collect()
+        let mut out = String::new();
+        for line in &self.lines {
+            let _ = if line.starts_with("@class") {
+                writeln!(out, "---@class {name}: {parents}{}", only(keys.iter().copied()))
+            } else {
+                writeln!(out, "---{line}")
+            };
+        }
+        out + "\n"
     }
 
     /// The parameters of the function.
@@ -150,7 +154,10 @@ impl Entry {
 
     /// The entry as a language server reads it.
     pub(super) fn annotations(&self) -> String {
-        let mut out: String = self.lines.iter().map(|line| format!("---{line}\n")).collect();
+        let mut out = String::new();
+        for line in &self.lines {
+            let _ = writeln!(out, "---{line}");
+        }
         out.extend(self.statement.map(|statement| format!("{statement}\n")));
         out + "\n"
     }

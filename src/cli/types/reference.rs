@@ -86,7 +86,9 @@ fn methods(out: &mut String) {
         }
     }
     out.push_str("\n### Options\n\n");
-    classes.iter().for_each(|class| entry(out, class));
+    for class in &classes {
+        entry(out, class);
+    }
 }
 
 fn limits(out: &mut String) {
