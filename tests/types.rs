@@ -1,7 +1,7 @@
 //! What editors are told of scripts: complete, true, and enough for a language server to find mistakes.
 //!
-//! `tests/types/*.lua` are scripts with mistakes. A mistaken line ends with `--! CODE`, which `EmmyLua` must say of it, or with
-//! `--luals! CODE` for lua-language-server; of no other line may either say anything.
+//! `tests/types/*.lua` are scripts with mistakes. A mistaken line ends with `--! CODE`, which `EmmyLua` must say of it, or
+//! with `--luals! CODE` for lua-language-server; of no other line may either say anything.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

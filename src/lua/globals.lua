@@ -60,11 +60,14 @@ olvid = {}
 --| the message and the place. Every other error is Lua's own.
 --|
 --| ```lua
---| local ok, mistake = pcall(olvid.message_get, { message_id = id })
---| if not ok and mistake.code == "NOT_FOUND" then
---|   log.info("the message is gone")
---| elseif not ok then
---|   error(mistake, 0)
+--| ---@param notification olvid.MessageReceivedNotification
+--| return function(notification)
+--|   local ok, mistake = pcall(olvid.message_react, { message_id = notification.message.id, reaction = "👍" })
+--|   if not ok and mistake.code == "NOT_FOUND" then
+--|     log.info("the message is gone")
+--|   elseif not ok then
+--|     error(mistake, 0)
+--|   end
 --| end
 --| ```
 --|

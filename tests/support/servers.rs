@@ -1,8 +1,8 @@
 //! The checkers of language servers, made once for all tests of a checkout, below `target/conformance`.
 //!
-//! That of `EmmyLua` is built from its crate. Lua-language-server is on no registry under its own name; release 3.2.2 is in a package
-//! of Python's index, whose content is pinned. Where one cannot be had the tests that ask are skipped, which is said on standard error;
-//! where `CI` is set they fail instead.
+//! That of `EmmyLua` is built from its crate. Lua-language-server is on no registry under its own name; its release 3.2.2 is
+//! in a package of Python's index, whose content is pinned. Where one cannot be had the tests that ask are skipped, which is
+//! said on standard error; where `CI` is set they fail instead.
 
 use std::{
     collections::BTreeMap,
@@ -80,8 +80,8 @@ fn had(what: &str, made: Result<PathBuf, String>) -> Option<PathBuf> {
     }
 }
 
-/// Makes a checker in a folder of its own unless this version is there. Other tests may come at the same time: one makes it,
-/// the others wait.
+/// Makes a checker in a folder of its own unless this version is there. Other tests may come at the same time: one makes
+/// it, the others wait.
 fn prepared(name: &str, version: &str, make: fn(&Path) -> Result<PathBuf, String>) -> Result<PathBuf, String> {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?.join("conformance");
     let home = home.join(name);

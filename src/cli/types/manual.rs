@@ -1,7 +1,8 @@
 //! Reading what is documented by hand: the globals' file, and the comments above methods.
 //!
 //! In both, lines with three dashes are annotations, and belong to the statement below them; a class may stand alone. In
-//! the globals' file `--#` begins a section of the reference, `--|` is its prose, and `--=` is a place for a table.
+//! the globals' file `--#` begins a section of the reference, `--|` is its prose, and `--=` names what is made elsewhere and
+//! belongs there.
 
 use std::fmt::Write as _;
 

@@ -109,7 +109,7 @@ pub(super) fn field(out: &mut String, message: &Message, field: &Field, way: Way
     comment(out, line.trim_end());
 }
 
-/// The class of a table with these keys and no others, for a checker that looks at keys: an alias of any table for others.
+/// The type of a table with these keys and no others, for a checker that compares keys; any table for one that does not.
 pub(super) fn only<'n>(keys: impl IntoIterator<Item = &'n str>) -> String {
     let keys: Vec<_> = keys.into_iter().map(|key| format!("\"{key}\"")).collect();
     format!("table<{}, any>", if keys.is_empty() { "\"\"".to_owned() } else { keys.join("|") })
