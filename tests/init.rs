@@ -132,6 +132,11 @@ fn a_second_time_makes_what_is_missing_and_refuses_what_was_changed() {
         told(&refused)
     );
     assert_eq!(fs::read_to_string(script).unwrap(), "return print\n");
+    fs::write(folder.path().join("types/olvid.lua"), "---@meta\n\n-- Made by `olvid-rules types` 0.0.1\n").unwrap();
+    let refused = typed(folder.path(), &["init", "."]);
+    assert!(told(&refused).contains("; `olvid-rules types --output ./types` renews"), "{}", told(&refused));
+    assert_eq!(typed(folder.path(), &["types", "--output", "./types"]).status.code(), Some(0));
+    assert!(!told(&typed(folder.path(), &["init", "."])).contains("types"));
 }
 
 #[test]

@@ -215,6 +215,13 @@ fn assert_found(folder: &Path, mark: &str, complaints: &Complaints) {
 #[test]
 fn language_servers_have_no_complaint_of_the_examples() {
     let project = project("scripts");
+    let reference = types::reference();
+    let snippets: Vec<_> =
+        reference.split("\n```lua\n").skip(1).map(|text| text.split("\n```").next().unwrap()).collect();
+    assert!(!snippets.is_empty());
+    for (at, snippet) in snippets.iter().enumerate() {
+        fs::write(project.path().join(format!("scripts/snippet_{at}.lua")), format!("{snippet}\n")).unwrap();
+    }
     for complaints in [servers::emmylua(project.path()), servers::luals(project.path())].into_iter().flatten() {
         assert_eq!(complaints, Complaints::new());
     }

@@ -30,17 +30,12 @@ pub(super) fn run(folder: &Path) -> Done {
         match state(&folder.join(&file.0), &file.1) {
             Ok(State::Missing) => missing.push(file),
             Ok(State::Same) => {}
-            Ok(State::Different) => different.push(folder.join(&file.0).display().to_string()),
+            Ok(State::Different) => different.push(folder.join(&file.0)),
             Err(error) => return refused(folder, &file.0, &error),
         }
     }
     if !different.is_empty() {
-        let text = format!(
-            "nothing was made: these are there and differ from what `init` makes\n  {}\nrename them, or choose another \
-             folder",
-            different.join("\n  ")
-        );
-        return output::failure(exit::USAGE, &text);
+        return output::failure(exit::USAGE, &in_the_way(folder, &different));
     }
     if missing.is_empty() {
         output::answer(&format!("{} is such a project already; nothing was changed\n", folder.display()));
@@ -82,8 +77,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 
 fn refused(folder: &Path, name: &Path, error: &io::Error) -> Done {
     let path = folder.join(name);
-    let in_the_way = path.ancestors().skip(1).find(|above| above.exists() && !above.is_dir());
-    match in_the_way {
+    let obstacle = path.ancestors().skip(1).find(|above| above.exists() && !above.is_dir());
+    match obstacle {
         Some(file) => output::failure(exit::USAGE, &format!("{} is no folder", file.display())),
         None => output::failure(exit::IO, &format!("cannot make {}: {error}", path.display())),
     }
@@ -136,6 +131,21 @@ fn extensions() -> String {
 
 fn pretty(json: &Json) -> String {
     format!("{json:#}\n")
+}
+
+/// Which files are in the way, and what to do about it.
+fn in_the_way(folder: &Path, different: &[PathBuf]) -> String {
+    let names: Vec<_> = different.iter().map(|path| path.display().to_string()).collect();
+    let mut text = format!(
+        "nothing was made: these are there and differ from what `init` makes\n  {}\nrename them, or choose another folder",
+        names.join("\n  ")
+    );
+    // Those of another version of this program are nobody's work.
+    let types = folder.join(TYPES);
+    if different.iter().any(|path| path.starts_with(&types)) {
+        let _ = write!(text, "; `olvid-rules types --output {}` renews what is there for editors", quoted(&types));
+    }
+    text
 }
 
 /// What was made, and what to type next.

@@ -82,6 +82,23 @@ olvid = {}
 ---@field denied? boolean `true` where the rule file does not permit it.
 ---@field place? string Where in the script it was raised: `ping.lua:3`.
 
+---Calls a function and catches its error: `true` and what it returns, or `false` and the error.
+---@param call function
+---@param ... any
+---@return boolean ok
+---@return any result
+---@return any ...
+function pcall(call, ...) end
+
+---As `pcall`, with a function that is called with the error where it is raised.
+---@param call function
+---@param handler function
+---@param ... any
+---@return boolean ok
+---@return any result
+---@return any ...
+function xpcall(call, handler, ...) end
+
 --# The log
 --|
 --| `print(...)` is `log.info` of its arguments.
@@ -235,14 +252,6 @@ function next(table, key) end
 ---@return table<K, V>
 function pairs(table) end
 
----Calls a function and catches its error: `true` and what it returns, or `false` and the error.
----@param call function
----@param ... any
----@return boolean ok
----@return any result
----@return any ...
-function pcall(call, ...) end
-
 ---Whether two values are the same, whatever `__eq` says.
 ---@param one any
 ---@param other any
@@ -303,15 +312,6 @@ function tostring(value) end
 ---@return "nil"|"number"|"string"|"boolean"|"table"|"function"|"thread"|"userdata"
 ---@nodiscard
 function type(value) end
-
----As `pcall`, with a function that is called with the error where it is raised.
----@param call function
----@param handler function
----@param ... any
----@return boolean ok
----@return any result
----@return any ...
-function xpcall(call, handler, ...) end
 
 ---@class coroutinelib
 coroutine = {}

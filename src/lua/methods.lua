@@ -243,6 +243,7 @@ end)
 ---Takes your reaction back.
 define("remove_reaction", function(self) olvid.message_react { message_id = self.id, reaction = "" } end)
 
+---A new version of a message.
 ---@class olvid.Edit
 ---@field body string The new text.
 
@@ -254,6 +255,7 @@ define("edit edit_body", function(self, method, given, extra)
   olvid.message_update_body { message_id = self.id, updated_body = text(method, "the new text", given) }
 end)
 
+---How something is deleted; an attachment is deleted here only.
 ---@class olvid.Deletion
 ---@field everywhere? boolean Whether it is deleted for everybody in the discussion.
 ---@field delete_everywhere? boolean The same, as the published client calls it.
@@ -311,7 +313,7 @@ define("can_post_message", function(self)
   return self.group_id ~= nil and olvid.group_get({ group_id = self.group_id }):can_send_message()
 end)
 
----Deletes all its messages, here only.
+---Deletes all its messages and attachments.
 define("empty_discussion", function(self) olvid.discussion_empty { discussion_id = self.id } end)
 
 ---The bytes of its photo.
@@ -384,13 +386,13 @@ define("invite_one_to_one", function(self, method)
   return olvid.contact_invite_to_one_to_one_discussion { contact_id = self.id }
 end)
 
----Ends the one-to-one discussion.
+---Gives up the one-to-one discussion; the contact stays one.
 define("downgrade_one_to_one", function(self, method)
   if not self.has_one_to_one_discussion then fail(method, "there is no one-to-one discussion with this contact") end
   olvid.contact_downgrade_one_to_one_discussion { contact_id = self.id }
 end)
 
----Deletes the contact.
+---Deletes the contact, on both sides.
 define("delete", function(self) olvid.contact_delete { contact_id = self.id } end)
 
 ---The bytes of the photo.
@@ -426,11 +428,11 @@ end)
 ---@return olvid.Discussion
 define("discussion get_discussion", function(self) return olvid.discussion_get_by_group { group_id = self.id } end)
 
----Leaves the group; returns it as it was.
+---Leaves the group, which goes on for the others; returns it.
 ---@return olvid.Group
 define("leave", function(self) return olvid.group_leave { group_id = self.id } end)
 
----Ends the group for everybody; returns it as it was.
+---Closes the group for everybody; returns it.
 ---@return olvid.Group
 define("disband", function(self) return olvid.group_disband { group_id = self.id } end)
 
@@ -495,8 +497,8 @@ define("message get_message", function(self) return olvid.message_get { message_
 ---@return string
 define("download", function(self) return olvid.attachment_download { attachment_id = self.id } end)
 
----Saves the content in a folder, from the script's directory, and returns the path. The folder must be permitted. The name, by default the sender's, is
----made harmless, and where it is taken another is found: nothing is overwritten.
+---Saves the content in a folder, from the script's directory, and returns the path. The folder must be permitted. The
+---name, by default the sender's, is made harmless, and where it is taken another is found: nothing is overwritten.
 ---@param folder string
 ---@param filename? string
 ---@return string path
@@ -583,7 +585,7 @@ define("accept", function(self) olvid.invitation_accept { invitation_id = self.i
 ---Declines it.
 define("decline", function(self) olvid.invitation_decline { invitation_id = self.id } end)
 
----Deletes it, here only.
+---Aborts it, whatever its status, and deletes it.
 define("delete", function(self) olvid.invitation_delete { invitation_id = self.id } end)
 
 ---Enters the code that the other side shows.

@@ -42,4 +42,15 @@ end
 ---@param notification olvid.MessageRecievedNotification --! type-not-found
 local function misspelt(notification) log.info(notification) end
 
-return { received = received, joined = joined, changed = changed, invited = invited, misspelt = misspelt }
+-- A handler has a type, too.
+---@param handler olvid.handler.contact_new
+---@param notification olvid.ContactNewNotification
+---@param rule olvid.Rule
+local function tried(handler, notification, rule)
+  handler(notification, rule)
+  handler(notification) --! missing-parameter
+  handler(notification.contact, rule) --! param-type-mismatch
+  handler(rule, notification) --! param-type-mismatch
+end
+
+return { received = received, joined = joined, changed = changed, invited = invited, misspelt = misspelt, tried = tried }
