@@ -2,6 +2,7 @@
 --
 -- A name that comes from somebody else is not trusted: `save` makes it harmless and never overwrites a file.
 
+---@param notification olvid.AttachmentReceivedNotification
 return function(notification)
   local attachment = notification.attachment
   local path = attachment:save("received")

@@ -30,7 +30,7 @@ end)
 
 command("roll", "!roll 2d6", "rolls dice, here two with six sides", function(arguments)
   local count, sides = arguments:match("^(%d*)[dD](%d+)$")
-  count, sides = tonumber(count == "" and 1 or count), tonumber(sides)
+  count, sides = math.tointeger(tonumber(count == "" and 1 or count)), math.tointeger(tonumber(sides))
   if not count or not sides or count < 1 or count > 100 or sides < 1 or sides > 1000 then
     return nil
   end
@@ -46,14 +46,15 @@ command("time", "!time", "tells the time where the bot lives", function()
   return os.date("%Y-%m-%d %H:%M:%S")
 end)
 
+---@param notification olvid.MessageReceivedNotification
 return function(notification)
   local message = notification.message
   local name, arguments = message.body:match("^!(%S+)%s*(.-)%s*$")
-  local found = commands[name:lower()]
+  local found = name and commands[name:lower()]
   if not found then
     message:reply("I do not know that command; !help shows those I do.")
     return
   end
   -- A command that cannot make sense of its arguments returns nothing.
-  message:reply(found.run(arguments, message) or "usage: " .. found.usage)
+  message:reply(found.run(arguments, message) or ("usage: " .. found.usage))
 end

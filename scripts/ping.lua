@@ -1,5 +1,6 @@
 -- Answers `!ping`.
 
+---@param notification olvid.MessageReceivedNotification
 return function(notification)
   notification.message:reply("pong")
 end

@@ -1,6 +1,7 @@
 -- Logs reactions, and thanks for those to the bot's own messages.
 
 -- Who reacted: a contact, or the bot itself, whose id among contacts is 0.
+---@param reaction olvid.MessageReaction
 local function who(reaction)
   if reaction.contact_id == 0 then
     return "me"
@@ -10,6 +11,7 @@ end
 
 local reactions = {}
 
+---@param notification olvid.MessageReactionAddedNotification
 function reactions.added(notification)
   local message, reaction = notification.message, notification.reaction
   log.info("reaction added", { who = who(reaction), reaction = reaction.reaction, message = tostring(message.id) })
@@ -18,11 +20,13 @@ function reactions.added(notification)
   end
 end
 
+---@param notification olvid.MessageReactionUpdatedNotification
 function reactions.updated(notification)
   local reaction, previous = notification.reaction, notification.previous_reaction
   log.info("reaction changed", { who = who(reaction), from = previous.reaction, to = reaction.reaction })
 end
 
+---@param notification olvid.MessageReactionRemovedNotification
 function reactions.removed(notification)
   local reaction = notification.reaction
   log.info("reaction removed", { who = who(reaction), reaction = reaction.reaction })

@@ -6,6 +6,16 @@
 local PATIENCE = 240 -- seconds; the rule's `timeout` is longer
 local greeting = "Hello! I am a bot. !help shows what I can do."
 
+---@param discussion olvid.Discussion
+local function has_channel(discussion)
+  local contact = discussion:contact()
+  if not contact then
+    return false
+  end
+  return contact.established_channel_count > 0
+end
+
+---@param notification olvid.DiscussionNewNotification
 return function(notification)
   local discussion = notification.discussion
   if discussion:is_group_discussion() then
@@ -15,7 +25,7 @@ return function(notification)
     return
   end
   local waited = 0
-  while discussion:contact().established_channel_count == 0 do
+  while not has_channel(discussion) do
     if waited >= PATIENCE then
       log.warn("nobody to greet: there is still no channel", { discussion = discussion.title })
       return

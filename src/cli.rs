@@ -19,11 +19,14 @@ pub mod control;
 mod dev;
 mod environment;
 mod host;
+mod init;
 mod output;
+mod pages;
 mod serve;
 mod settings;
 mod simulate;
 mod status;
+pub mod types;
 
 use crate::report::{Level, log::Format};
 
@@ -68,6 +71,8 @@ enum Command {
     },
     /// Print the JSON Schema of rule files, by which editors complete and check them
     Schema,
+    /// Print what scripts can reach as annotations for Lua language servers
+    Types(Types),
     /// Chat with your bot: rules on a simulated daemon
     Dev(Dev),
     /// Run the simulated daemon alone
@@ -76,6 +81,23 @@ enum Command {
     Status(Status),
     /// Have a running host load its rules again
     Reload(Reload),
+    /// Make a project to begin with: rules, scripts, settings of editors
+    Init {
+        /// The folder; it may be there, and no file in it is written over
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Print a script with which a shell completes commands and flags
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder, a page for each command
+    Man {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -119,6 +141,22 @@ struct Check {
     format: Told,
     #[command(flatten)]
     caps: caps::Flags,
+}
+
+#[derive(Args)]
+struct Types {
+    /// A folder to write them to, as olvid.lua, instead of printing them
+    #[arg(long, value_name = "DIR", conflicts_with = "format")]
+    output: Option<PathBuf>,
+    /// Annotations, or the reference of all globals and methods
+    #[arg(long, default_value = "lua")]
+    format: TypesForm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TypesForm {
+    Lua,
+    Markdown,
 }
 
 #[derive(Args)]
@@ -273,10 +311,17 @@ pub fn run() -> ExitCode {
             catalog::schema();
             Ok(())
         }
+        Command::Types(arguments) => types::run(&arguments),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
+        Command::Init { folder } => init::run(&folder),
+        Command::Completions { shell } => {
+            pages::completions(shell);
+            Ok(())
+        }
+        Command::Man { folder } => pages::man(&folder),
     };
     code.err().map_or(ExitCode::SUCCESS, ExitCode::from)
 }

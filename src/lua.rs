@@ -48,6 +48,12 @@ pub use restraint::Silence;
 pub use script::{LOADING, Prepared, SAVING, Script};
 pub use spec::{ScriptKey, ScriptSpec};
 
+/// The methods of received objects, each below its documentation.
+pub const METHODS: &str = include_str!("lua/methods.lua");
+
+/// The documentation of all globals, as annotations and prose. Nothing runs it; a test holds it to what scripts reach.
+pub const GLOBALS: &str = include_str!("lua/globals.lua");
+
 /// What has come in and been dealt with, over all scripts.
 #[derive(Debug, Default)]
 pub struct Counters {

@@ -19,10 +19,10 @@ use crate::{
 
 use super::{Done, exit, output};
 
+pub(super) use self::upload::Files;
 use self::{
     layout::{Page, Row},
     types::Type,
-    upload::Files,
 };
 
 /// How many names are offered for a word that many names contain.
@@ -280,16 +280,15 @@ fn errors(page: &mut Page, method: &Method, introduction: &str) {
     page.table(4, &rows);
 }
 
-/// Adds what the proto file says.
+/// Adds what the proto file says to authors.
 fn description(page: &mut Page, doc: &str) {
     page.blank();
     page.paragraph(0, &told(doc));
 }
 
 /// What the proto file says, without its sentences about the elements of a stream, which authors never see.
-fn told(doc: &str) -> String {
-    let told: Vec<_> = sentences(doc).into_iter().filter(|sentence| !of_the_wire(sentence)).collect();
-    told.join(" ")
+pub(super) fn told(doc: &str) -> String {
+    sentences(doc).into_iter().filter(|sentence| !of_the_wire(sentence)).collect::<Vec<_>>().join(" ")
 }
 
 fn of_the_wire(sentence: &str) -> bool {

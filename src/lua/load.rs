@@ -29,7 +29,6 @@ use crate::{
 };
 
 const PRELUDE: &str = include_str!("prelude.lua");
-const METHODS: &str = include_str!("methods.lua");
 
 /// CPU that a script may use at a stretch while it is loaded, or saves or restores its state.
 const STRETCH: Duration = Duration::from_secs(2);
@@ -172,7 +171,7 @@ fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let prelude: Table = chunk(PRELUDE, "olvid").call(functions)?;
     let environment: Value = prelude.raw_get("methods_environment")?;
     host.set_refusal(prelude.raw_get("refusal")?);
-    let methods: Table = chunk(METHODS, "olvid methods").call(environment)?;
+    let methods: Table = chunk(super::METHODS, "olvid methods").call(environment)?;
     methods.for_each(|message: String, functions: Table| {
         let metatable = lua.create_table()?;
         for event in ["__tostring", "__eq"] {

@@ -148,6 +148,11 @@ impl Limit {
         if self.allows(read) { Ok(read) } else { Err(self.range()) }
     }
 
+    /// What holds where nothing is said, the least and the most, as they are written.
+    pub fn shown(&self) -> [String; 3] {
+        [(self.get)(&Limits::default()), self.least, self.most].map(|quantity| self.measure.show(quantity))
+    }
+
     pub(super) fn allows(&self, asked: u64) -> bool {
         (self.least..=self.most).contains(&asked)
     }

@@ -9,20 +9,20 @@ use super::{
 
 /// Where an upload's metadata describes the files.
 #[derive(Debug)]
-pub(super) struct Files<'c> {
+pub(in crate::cli) struct Files<'c> {
     /// What is sent first.
-    pub(super) metadata: &'c Message,
+    pub(in crate::cli) metadata: &'c Message,
     /// The list of files, where several may follow.
-    pub(super) list: Option<&'c Field>,
+    pub(in crate::cli) list: Option<&'c Field>,
     /// A file's name.
-    pub(super) filename: &'c Field,
+    pub(in crate::cli) filename: &'c Field,
     /// A file's size, which nobody has to count.
     pub(super) size: &'c Field,
 }
 
 impl<'c> Files<'c> {
     /// Finds them: a file's text is its name, the last integer its size.
-    pub(super) fn of(input: &'c Message, upload: Upload) -> Option<Self> {
+    pub(in crate::cli) fn of(input: &'c Message, upload: Upload) -> Option<Self> {
         let Kind::Message(metadata) = &input.fields[upload.metadata].kind else { return None };
         let listed = metadata.fields.iter().find_map(|field| match &field.kind {
             Kind::Message(file) if field.cardinality == Cardinality::Repeated => Some((field, &**file)),
@@ -38,13 +38,13 @@ impl<'c> Files<'c> {
     }
 
     /// Whether a field of the metadata is given with the files rather than by itself.
-    pub(super) fn hides(&self, field: &Field) -> bool {
+    pub(in crate::cli) fn hides(&self, field: &Field) -> bool {
         let given = |known: &Field| std::ptr::eq(known, field);
         self.list.is_some_and(given) || given(self.filename) || given(self.size)
     }
 
     /// The fields of the metadata that are given by themselves.
-    pub(super) fn own(&self) -> impl Iterator<Item = &'c Field> {
+    pub(in crate::cli) fn own(&self) -> impl Iterator<Item = &'c Field> {
         self.metadata.fields.iter().filter(|field| !self.hides(field))
     }
 
