@@ -1,6 +1,8 @@
 -- message_received
 -- What looks wrong and may be right.
 local helper = {}
+local script, nothing = ...
+if nothing then print(script, nothing.whatever) end
 local api, names = olvid, { body = true }
 function helper:greet(name) return self.greeting .. name end
 local function first(list) return list and list[1] end

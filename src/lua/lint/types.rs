@@ -245,7 +245,8 @@ impl Type {
 /// What a handler is called with.
 fn argument(kinds: &[Arc<Message>], at: usize) -> Type {
     match at {
-        0 if !kinds.is_empty() => Type::Object(kinds.to_vec()),
+        _ if kinds.is_empty() => Type::Unknown,
+        0 => Type::Object(kinds.to_vec()),
         1 => Type::Rule,
         _ => Type::Unknown,
     }
