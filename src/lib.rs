@@ -2,7 +2,7 @@
 //!
 //! The modules are floors; one uses what is below it, never above. From the bottom:
 //!
-//! - [`diagnostic`], [`report`]: mistakes with places, and what happened, as plain data;
+//! - [`diagnostic`], [`report`], [`clock`]: mistakes with places, what happened as plain data, and the time;
 //! - [`schema`]: what exists, by reflection over the descriptors;
 //! - [`daemon`], [`rules`]: the wire, and text made into rules;
 //! - [`lua`] has scripts;
@@ -11,6 +11,7 @@
 //!
 //! ARCHITECTURE.md has the way of one notification through them.
 
+pub mod clock;
 pub mod diagnostic;
 pub mod report;
 

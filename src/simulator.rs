@@ -14,7 +14,6 @@ use bytes::Bytes;
 use tonic::{Code, Status};
 
 pub mod chat;
-mod clock;
 mod direct;
 mod dispatch;
 mod filters;
@@ -31,7 +30,7 @@ use server::Server;
 use state::Shared;
 use world::World;
 
-pub use clock::Clock;
+pub use crate::clock::Clock;
 pub use direct::{Observation, Payload};
 pub use hub::{LiveStream, Notification};
 pub use queue::CAPACITY;

@@ -12,7 +12,7 @@ use olvid_rules::schema::Catalog;
 
 /// The modules by floor, from the bottom. A module uses those below its floor and itself.
 const FLOORS: &[&[&str]] =
-    &[&["diagnostic", "report"], &["schema"], &["daemon", "rules"], &["lua"], &["engine", "simulator"], &["cli"]];
+    &[&["diagnostic", "report", "clock"], &["schema"], &["daemon", "rules"], &["lua"], &["engine", "simulator"], &["cli"]];
 
 /// Pairs on one floor that may meet: the log shows diagnostics.
 const NEIGHBOURS: &[(&str, &str)] = &[("report", "diagnostic")];

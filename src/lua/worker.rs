@@ -18,7 +18,7 @@ use mlua::{IntoLuaMulti, Thread, Value};
 use tokio::{
     select,
     task::yield_now,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -37,6 +37,7 @@ use super::{
     voice::Voice,
 };
 use crate::{
+    clock::Clock,
     daemon::{CallError, Daemon},
     report::{Event, FailureKind, Reporter},
 };
@@ -64,10 +65,14 @@ struct Run {
     thread: Thread,
     /// Bytes that it has said.
     said: usize,
+    /// By when it has to end, on the clock, and on the machine's where time is set by hand.
     deadline: Instant,
+    limit: Instant,
     bounds: Bounds,
     /// The last command it waited for, to name what a timeout interrupted.
     waits_for: Option<Arc<str>>,
+    /// Whether that was the time, and not the daemon.
+    waits_for_time: bool,
     streams: RunStreams,
 }
 
@@ -128,13 +133,13 @@ impl Worker {
             Owing,
             Deadline,
         }
-        let mailbox = Arc::clone(&self.mailbox);
+        let (mailbox, clock) = (Arc::clone(&self.mailbox), self.script.host.clock.clone());
         while !self.is_finished() {
             if self.runs.is_empty() {
                 self.tidy();
             }
             let deadline = until(self.stop_at);
-            let owing = until(self.script.host.owing.borrow().next());
+            let owing = alarm(&clock, self.script.host.owing.borrow().next());
             let wake = select! {
                 Some((run, answer)) = self.waiting.next(), if !self.waiting.is_empty() => Wake::Answer(run, answer),
                 mails = mailbox.take() => Wake::Mail(mails),
@@ -241,8 +246,10 @@ impl Worker {
             }
         };
         let limits = &seat.rule.limits;
-        let deadline = Instant::now() + limits.timeout;
-        let bounds = Bounds::new(deadline, limits.cpu, self.memory);
+        let clock = &self.script.host.clock;
+        let deadline = clock.instant() + limits.timeout;
+        let limit = clock.limit(limits.timeout);
+        let bounds = Bounds::new(limit, limits.cpu, self.memory);
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
@@ -252,7 +259,7 @@ impl Worker {
                 let id = self.next_run;
                 self.next_run += 1;
                 let streams = RunStreams::default();
-                let run = Run { claim, thread, said: 0, deadline, bounds, waits_for: None, streams };
+                let run = Run { claim, thread, said: 0, deadline, limit, bounds, waits_for: None, waits_for_time: false, streams };
                 self.resume(id, run, (handler, table, about));
             }
             Err(error) => self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
@@ -337,10 +344,24 @@ impl Worker {
         let (deadline, daemon) = (run.deadline, self.daemon.clone());
         let (leave, later) = restraint::asks(&mut run.claim, &self.script.host, &pending, deadline);
         run.waits_for = Some(name_of(&pending, &leave));
+        run.waits_for_time = pending.command().is_none() || leave.is_held_back();
+        let limit = (!run.waits_for_time).then_some(run.limit);
         self.runs.insert(id, run);
         self.tell_later(later);
-        let answer = async move { leave.carry_out(pending, daemon, &held).await };
-        self.waiting.push(Box::pin(async move { (id, timeout_at(deadline, answer).await.ok()) }));
+        let clock = self.script.host.clock.clone();
+        self.waiting.push(Box::pin(async move {
+            let answer = leave.carry_out(pending, daemon, &held, &clock);
+            (id, clock.within(deadline, limit, answer).await)
+        }));
+    }
+
+    /// Where time is set by hand, a run that waited for it has as much of the machine's as before: it took none of it.
+    fn renew(&self, run: &mut Run) {
+        let clock = &self.script.host.clock;
+        if run.waits_for_time && clock.is_manual() {
+            run.limit = clock.limit(run.claim.seat.rule.limits.timeout);
+            run.bounds.extend(run.limit);
+        }
     }
 
     fn tell_later(&mut self, all: impl IntoIterator<Item = impl Future<Output = ()> + 'static>) {
@@ -354,7 +375,8 @@ impl Worker {
     }
 
     fn go_on(&mut self, id: u64, answer: Option<Result<Outcome, CallError>>) {
-        let Some(run) = self.runs.remove(&id) else { return };
+        let Some(mut run) = self.runs.remove(&id) else { return };
+        self.renew(&mut run);
         let lane = Arc::clone(&run.claim.seat.lane);
         match answer.map(|outcome| self.script.host.answer(&self.script.lua, outcome)) {
             Some(Ok(values)) => self.resume(id, run, values),
@@ -394,7 +416,8 @@ impl Worker {
 
     /// Tells of what is owed to the log.
     fn tell(&self, what: fn(&mut Owing, Instant, &Reporter)) {
-        what(&mut self.script.host.owing.borrow_mut(), Instant::now(), &self.script.host.reporter);
+        let host = &self.script.host;
+        what(&mut host.owing.borrow_mut(), host.clock.instant(), &host.reporter);
     }
 
     /// Names what is late: the runs under way, and for each rule what still waits.
@@ -427,6 +450,14 @@ impl Drop for Worker {
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The same on a clock.
+async fn alarm(clock: &Clock, at: Option<Instant>) {
+    match at {
+        Some(at) => clock.alarm(at).await,
         None => std::future::pending().await,
     }
 }

@@ -3,13 +3,16 @@
 //! `dev` is a chat with the bot; this is its content, without a terminal. One person speaks at a time, in one discussion;
 //! everyone else is listened to as well, so that nothing the bot does goes unseen.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use super::{Observation, Simulator};
 use crate::{report::log::escaped, schema::names};
+
+mod acts;
+
+pub use acts::Act;
 
 /// What can be typed beside messages: the command, what follows it, what it does.
 pub const COMMANDS: &[(&str, &str, &str)] = &[
@@ -83,6 +86,16 @@ impl Chat {
         }
     }
 
+    /// Who speaks.
+    pub fn speaker(&self) -> &str {
+        &self.speaker
+    }
+
+    /// The group that is spoken in; none in the discussion with the bot.
+    pub fn group(&self) -> Option<&str> {
+        self.person().group.as_ref().map(|(_, name)| name.as_str())
+    }
+
     /// The names that `/as` takes.
     pub fn people(&self) -> impl Iterator<Item = &str> {
         self.people.keys().map(String::as_str)
@@ -95,38 +108,18 @@ impl Chat {
             return Ok(Entered::Shown(Vec::new()));
         }
         if !line.starts_with('/') {
-            return self.send(&json!({ "body": line })).map(|()| Entered::Shown(Vec::new()));
+            return self.act(&Act::Say(line.to_owned())).map(Entered::Shown);
         }
         let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
-        let mut lines = Vec::new();
         match command {
             "/as" => self.speak_as(rest)?,
-            "/group" => lines.push(self.enter_group(if rest.is_empty() { GROUP } else { rest })?),
             "/direct" => self.person_mut().group = None,
-            "/reply" => {
-                let id = self.last_of_others()?;
-                self.send(&json!({ "body": rest, "reply_id": id }))?;
-            }
-            "/react" => {
-                let id = self.last_of_others()?;
-                self.call("message_react", &json!({ "message_id": id, "reaction": rest }))?;
-            }
-            "/edit" => {
-                let id = self.last_own()?;
-                self.call("message_update_body", &json!({ "message_id": id, "updated_body": rest }))?;
-            }
-            "/delete" => {
-                let id = self.last_own()?;
-                self.call("message_delete", &json!({ "message_id": id, "delete_everywhere": true }))?;
-            }
-            "/file" => self.send_file(rest)?,
-            "/emit" => lines.push(self.emit(rest)?),
-            "/help" => lines.extend(help()),
+            "/help" => return Ok(Entered::Shown(help())),
             "/quit" => return Ok(Entered::Quit),
-            _ => return Err(unknown(command)),
+            _ => return self.act(&typed(command, rest)?).map(Entered::Shown),
         }
-        Ok(Entered::Shown(lines))
+        Ok(Entered::Shown(Vec::new()))
     }
 
     /// What happened since the last look, as the people see it.
@@ -251,43 +244,22 @@ impl Chat {
         self.call("message_send", &request).map(drop)
     }
 
-    fn send_file(&self, rest: &str) -> Result<(), String> {
-        let (path, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        if path.is_empty() {
-            return Err("which file? /file PATH [TEXT]".to_owned());
-        }
-        let content = std::fs::read(path).map_err(|error| format!("cannot read `{path}`: {error}"))?;
-        let name =
-            Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned());
-        let metadata = json!({ "discussion_id": self.discussion()?, "body": text.trim() });
-        let files = [(name.as_str(), Bytes::from(content))];
-        let sent = self.simulator.upload(&self.speaker, "message_send_with_attachments", &metadata, &files);
-        sent.map(drop).map_err(|status| status.message().to_owned())
-    }
-
-    fn emit(&self, rest: &str) -> Result<String, String> {
-        let (subscription, content) = rest.split_once(char::is_whitespace).unwrap_or((rest, "{}"));
-        let content: Json =
-            serde_json::from_str(content).map_err(|error| format!("the notification is no JSON: {error}"))?;
-        let reached =
-            self.simulator.emit(&self.bot, subscription, content).map_err(|status| status.message().to_owned())?;
-        Ok(match reached {
-            0 => format!("(no rule listens to {subscription} with parameters that match)"),
-            1 => "(1 stream notified)".to_owned(),
-            several => format!("({several} streams notified)"),
-        })
-    }
-
     /// The discussion that the speaker is in.
     fn discussion(&self) -> Result<u64, String> {
         if let Some((id, _)) = &self.person().group {
             return Ok(*id);
         }
-        let contacts = self.call("contact_list", &json!({}))?;
-        let bot = contacts.as_array().into_iter().flatten().find(|contact| is_called(contact, &self.bot));
-        let id = bot.map(|contact| contact["id"].clone()).ok_or("the bot is no contact any more")?;
-        let found = self.call("discussion_get_by_contact", &json!({ "contact_id": id }))?;
-        found["discussion"]["id"].as_u64().ok_or_else(|| "there is no discussion with the bot".to_owned())
+        self.with(&self.speaker, &self.bot)?.ok_or_else(|| "there is no discussion with the bot".to_owned())
+    }
+
+    /// The discussion that somebody has with somebody else.
+    fn with(&self, name: &str, other: &str) -> Result<Option<u64>, String> {
+        let contacts = self.call_as(name, "contact_list", &json!({}))?;
+        let found = contacts.as_array().into_iter().flatten().find(|contact| is_called(contact, other));
+        let id = found.map(|contact| contact["id"].clone());
+        let id = id.ok_or_else(|| format!("{other} is no contact of {name} any more"))?;
+        let found = self.call_as(name, "discussion_get_by_contact", &json!({ "contact_id": id }))?;
+        Ok(found["discussion"]["id"].as_u64())
     }
 
     fn last_own(&self) -> Result<Json, String> {
@@ -334,6 +306,32 @@ pub fn help() -> Vec<String> {
     let mut lines = vec!["What you type is a message to the bot. Beside that:".to_owned()];
     lines.extend(COMMANDS.iter().map(|(name, what, does)| format!("  {:<30} {does}", format!("{name} {what}"))));
     lines
+}
+
+/// What a line that begins with a command asks for.
+fn typed(command: &str, rest: &str) -> Result<Act, String> {
+    let text = || rest.to_owned();
+    Ok(match command {
+        "/group" => Act::Group(if rest.is_empty() { GROUP.to_owned() } else { text() }),
+        "/reply" => Act::Reply(text()),
+        "/react" => Act::React(text()),
+        "/edit" => Act::Edit(text()),
+        "/delete" => Act::Delete,
+        "/file" => {
+            let (path, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            if path.is_empty() {
+                return Err("which file? /file PATH [TEXT]".to_owned());
+            }
+            Act::File { path: path.into(), text: text.trim().to_owned() }
+        }
+        "/emit" => {
+            let (subscription, content) = rest.split_once(char::is_whitespace).unwrap_or((rest, "{}"));
+            let content =
+                serde_json::from_str(content).map_err(|error| format!("the notification is no JSON: {error}"))?;
+            Act::Emit(subscription.to_owned(), content)
+        }
+        _ => return Err(unknown(command)),
+    })
 }
 
 fn unknown(command: &str) -> String {
