@@ -24,6 +24,7 @@ mod serve;
 mod settings;
 mod simulate;
 mod status;
+mod test;
 
 use crate::report::{Level, log::Format};
 
@@ -68,6 +69,9 @@ enum Command {
     },
     /// Chat with your bot: rules on a simulated daemon
     Dev(Dev),
+    /// Play the scenarios of rules on a simulated daemon
+    #[command(long_about = TEST)]
+    Test(Test),
     /// Run the simulated daemon alone
     Simulate(Simulate),
     /// Show what a running host does: its rules, streams and last reload
@@ -124,6 +128,39 @@ struct Dev {
     rules: Rules,
     #[command(flatten)]
     logging: Logging,
+    #[command(flatten)]
+    caps: caps::Flags,
+}
+
+const TEST: &str = "\
+Play the scenarios of rules on a simulated daemon, with a clock that stands still, and say what is not as expected.
+
+A scenario file is called NAME.test.yaml. Without a path, those in the current directory and in `tests` are played; of a \
+directory, those in it and in its `tests`. A file says in `rules` what it is about; else it is NAME.yaml or rules.yaml \
+beside it, or rules.yaml above.
+
+  scenarios:
+    - name: ping is answered
+      when: \"!ping\"
+      expect:
+        message_send: { body: pong }
+
+Exit codes: 0 all passed; 1 one did not, or there is a mistake in rules, scripts or scenarios; 2 bad usage.";
+
+#[derive(Args)]
+struct Test {
+    /// Scenario files, and directories of them
+    #[arg(value_name = "PATH", default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// Play only scenarios with this in their name
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// What is printed: a line for each scenario, or JUnit's XML
+    #[arg(long, default_value = "human")]
+    format: test::Format,
+    /// Play them again whenever rules, scripts or scenarios change
+    #[arg(long, conflicts_with = "format")]
+    watch: bool,
     #[command(flatten)]
     caps: caps::Flags,
 }
@@ -258,6 +295,10 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Catalog { name } => catalog::run(name.as_deref()),
         Command::Dev(arguments) => dev::run(&arguments),
+        Command::Test(arguments) => {
+            environment::in_utc();
+            test::run(&arguments)
+        }
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),

@@ -7,6 +7,7 @@
 //! - [`daemon`], [`rules`]: the wire, and text made into rules;
 //! - [`lua`] has scripts;
 //! - [`engine`], [`simulator`]: what runs, and a daemon made from the catalog;
+//! - [`scenario`]: stories that rules are tested with;
 //! - [`cli`]: the process.
 //!
 //! ARCHITECTURE.md has the way of one notification through them.
@@ -24,6 +25,8 @@ pub mod lua;
 
 pub mod engine;
 pub mod simulator;
+
+pub mod scenario;
 
 pub mod cli;
 

@@ -6,9 +6,9 @@ mod handler;
 pub mod inputs;
 mod keys;
 mod limits;
-mod load;
+pub(crate) mod load;
 mod measure;
-mod node;
+pub(crate) mod node;
 mod parameters;
 pub mod pattern;
 mod permissions;
@@ -18,7 +18,7 @@ mod span;
 mod syntax;
 mod terms;
 mod top;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::{path::PathBuf, sync::Arc};
 

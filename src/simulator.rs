@@ -164,6 +164,11 @@ impl Simulator {
         self.shared.state().scripts.add(name, reply, times);
     }
 
+    /// The names of what was scripted and not yet played.
+    pub fn unplayed(&self) -> Vec<String> {
+        self.shared.state().scripts.waiting().map(str::to_owned).collect()
+    }
+
     /// Forgets what was scripted and not yet played.
     pub fn clear_scripts(&self) {
         self.shared.state().scripts.clear();

@@ -37,6 +37,15 @@ impl Engine {
         running == before.rest.asleep as u64 && self.marks(&sent) == before
     }
 
+    /// The rules with runs under way or something waiting.
+    pub fn running_rules(&self) -> Vec<&str> {
+        let busy = |queue: &RuleQueue| {
+            let counters = queue.counters();
+            counters.queued.load(Ordering::Acquire) > counters.settled.load(Ordering::Acquire)
+        };
+        self.running.queues.iter().filter(|(_, queue)| busy(queue)).map(|(name, _)| name.as_str()).collect()
+    }
+
     fn marks(&self, sent: &impl Fn() -> u64) -> Marks {
         let Counters { settled, queued, brought, .. } = &*self.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);

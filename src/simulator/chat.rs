@@ -29,6 +29,9 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("/quit", "", "leave"),
 ];
 
+/// What a bot listens to that decides about invitations itself.
+pub const INVITATIONS: &str = "invitation_received";
+
 /// The group that `/group` makes when it is given no name.
 const GROUP: &str = "Team";
 
@@ -70,7 +73,7 @@ impl Chat {
         let chat = Self { simulator: simulator.clone(), bot: bot.to_owned(), people: all, speaker };
         // Everybody joins groups at once: an invitation that waits is a step that no newcomer expects. A bot with a rule
         // for invitations decides itself.
-        let bot_decides = listens_to.contains(&"invitation_received");
+        let bot_decides = listens_to.contains(&INVITATIONS);
         let settings = json!({ "identity_settings": { "invitation": { "auto_accept_group": true } } });
         for name in chat.people.keys().chain((!bot_decides).then_some(&chat.bot)) {
             chat.call_as(name, "settings_identity_set", &settings)?;
