@@ -126,6 +126,10 @@ struct Check {
 struct Dev {
     #[command(flatten)]
     rules: Rules,
+    /// Write the chat as a scenario that `test` plays, into a new file. Time stands still meanwhile but for handlers that
+    /// sleep, and files that change are not loaded again
+    #[arg(long, value_name = "FILE", help_heading = "Options")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     logging: Logging,
     #[command(flatten)]

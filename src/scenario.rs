@@ -47,7 +47,7 @@
 //!
 //! Beside `say` there are `reply` and `react` (to the newest message of somebody else), `edit` (of one's own), `delete:
 //! last`, `file: PATH` (with `text`), `group: NAME` (made with everybody), `do: { COMMAND: { … } }` for any command of the
-//! daemon. All are done `by` somebody. The bot's ids of its contacts are 1, 2, …, those of its discussions with them 101,
+//! daemon. `answer: { command: …, with: { … }, times: … }` answers a command instead of the world. All are done `by` somebody. The bot's ids of its contacts are 1, 2, …, those of its discussions with them 101,
 //! 102, …, those of groups 201, …, and the groups' discussions follow those with contacts. Others have their own.
 //!
 //! What is sent is every command that does not only read; what only reads may be expected. A command or failure that
@@ -73,7 +73,7 @@ mod given;
 mod pattern;
 mod play;
 mod read;
-pub mod record;
+mod record;
 mod reader;
 mod stage;
 mod when;
@@ -81,6 +81,7 @@ mod when;
 pub use find::{find, is_scenario_file};
 pub use play::play;
 pub use read::read;
+pub use record::Recorder;
 pub use stage::Stage;
 
 use pattern::Pattern;
@@ -158,6 +159,8 @@ enum Doing {
     Act { by: String, group: Option<String>, act: Act },
     Wait(Duration),
     Refuse { command: Arc<Command>, reply: Reply, times: usize },
+    /// The command is answered so, instead of by the world.
+    Answer { command: Arc<Command>, reply: Reply, times: usize },
 }
 
 /// A command that is expected.

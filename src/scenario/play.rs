@@ -25,9 +25,6 @@ use crate::{
     simulator::Recorded,
 };
 
-/// Before each thing that is done, so much time passes: no two have the same.
-const TICK: u64 = 1;
-
 /// Plays a scenario from the beginning, with scripts of its own. What they save goes into the tree of `aside`.
 pub async fn play(rules: &RuleSet, caps: &Caps, scenario: &Scenario, aside: Option<PathBuf>) -> Outcome {
     let begun = Instant::now();
@@ -68,12 +65,12 @@ async fn act(stage: &mut Stage, when: &When) -> Result<(), String> {
             let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             stage.pass(stage.clock.now().saturating_add(time)).await
         }
-        Doing::Refuse { command, reply, times } => {
+        Doing::Refuse { command, reply, times } | Doing::Answer { command, reply, times } => {
             stage.simulator.script(&command.name, reply.clone(), *times);
             Ok(())
         }
         Doing::Act { by, group, act } => {
-            stage.pass(stage.clock.now() + TICK).await?;
+            stage.tick().await?;
             stage.chat.news();
             stage.chat.turn_to(by, group.as_deref())?;
             stage.chat.act(act).map(drop)
@@ -124,7 +121,7 @@ fn wanted<'t>(stage: &Stage, sending: &'t Sending) -> Result<Wanted<'t>, Finding
     }
 }
 
-fn sent_of(recorded: Recorded) -> Sent {
+pub(super) fn sent_of(recorded: Recorded) -> Sent {
     let Recorded { command, request: bytes, .. } = recorded;
     let plan = request(&command);
     let bytes = match &command.shape {
@@ -149,15 +146,7 @@ fn metadata(command: &Command, field: usize, bytes: &[u8]) -> Option<Bytes> {
 }
 
 fn logs(wanted: &[Telling], heard: &[Event]) -> Vec<Finding> {
-    let said: Vec<Json> = heard
-        .iter()
-        .filter_map(|event| match event {
-            Event::Said { origin, level, text, fields } => {
-                Some(json!({ "level": level_name(*level), "text": text, "fields": fields, "rule": rule(origin) }))
-            }
-            _ => None,
-        })
-        .collect();
+    let said: Vec<Json> = heard.iter().filter_map(line_of).collect();
     let (mut findings, mut at) = (Vec::new(), 0);
     for telling in wanted {
         // In order: what is expected next comes behind.
@@ -176,10 +165,7 @@ fn failures(wanted: &[Telling], heard: &[Event], place: &Place) -> Vec<Finding> 
     let mut failed: Vec<(Json, &Failure)> = heard
         .iter()
         .filter_map(|event| match event {
-            Event::RunFailed(failure) => {
-                let (kind, message) = (failure.kind.name(), &failure.message);
-                Some((json!({ "rule": rule(&failure.origin), "kind": kind, "message": message }), failure))
-            }
+            Event::RunFailed(failure) => Some((failure_of(event)?, failure)),
             _ => None,
         })
         .collect();
@@ -205,6 +191,18 @@ fn failures(wanted: &[Telling], heard: &[Event], place: &Place) -> Vec<Finding> 
     });
     findings.extend(others.map(|message| Finding::new("run-failed", message, place)));
     findings
+}
+
+/// A line of the log as scenarios know it.
+pub(super) fn line_of(event: &Event) -> Option<Json> {
+    let Event::Said { origin, level, text, fields } = event else { return None };
+    Some(json!({ "level": level_name(*level), "text": text, "fields": fields, "rule": rule(origin) }))
+}
+
+/// A failure as scenarios know it.
+pub(super) fn failure_of(event: &Event) -> Option<Json> {
+    let Event::RunFailed(Failure { origin, kind, message, .. }) = event else { return None };
+    Some(json!({ "rule": rule(origin), "kind": kind.name(), "message": message }))
 }
 
 fn failed_run(failure: &Failure, place: &Place) -> Finding {

@@ -37,6 +37,9 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// What scripts may take to end when the scenario is over; runs that wait for a time that never comes are given up.
 const GRACE: Duration = Duration::ZERO;
 
+/// What anything takes that is done.
+const TICK: u64 = 1;
+
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Rules on a simulated daemon, with people who talk to the bot.
@@ -52,9 +55,6 @@ pub struct Stage {
     heard: Arc<Mutex<Vec<Event>>>,
 }
 
-/// Who listens beside the scenario itself.
-pub type Listener = Option<Sink>;
-
 impl Stage {
     /// Makes the world as it is given, and lets the rules listen to it. What scripts save goes into the tree of `aside`.
     pub async fn open(
@@ -62,7 +62,7 @@ impl Stage {
         caps: &Caps,
         given: &Given,
         aside: Option<PathBuf>,
-        listener: Listener,
+        listener: Option<Sink>,
     ) -> Result<Self, String> {
         let clock = Clock::manual(given.clock);
         let identities = [BOT].into_iter().chain(given.contacts.iter().map(String::as_str));
@@ -169,6 +169,11 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Lets the time pass that everything takes that somebody does: no two things are done at the same.
+    pub async fn tick(&mut self) -> Result<(), String> {
+        self.pass(self.clock.now() + TICK).await
     }
 
     /// Lets time pass: whoever sleeps until then goes on, one after another, each at its time.

@@ -1,6 +1,6 @@
 //! What is done: by people, by time, by the daemon.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     Doing, Given, When,
@@ -9,11 +9,12 @@ use super::{
     reader::{Reader, listed},
 };
 use crate::{
+    diagnostic::Place,
     rules::{
         Measure,
         node::{Entry, Node, Value},
     },
-    schema::{Catalog, names},
+    schema::{Catalog, Command, names},
     simulator::{Reply, chat::Act},
 };
 
@@ -22,8 +23,8 @@ const IN: &str = "in";
 const TEXT: &str = "text";
 
 /// What can be done; one of them in each table.
-const DOINGS: [&str; 11] =
-    ["say", "reply", "react", "edit", "delete", "file", "group", "emit", "do", "wait", "refuse"];
+const DOINGS: [&str; 12] =
+    ["say", "reply", "react", "edit", "delete", "file", "group", "emit", "do", "wait", "refuse", "answer"];
 
 /// Time that may pass at once: longer than any handler sleeps.
 const LONGEST: u64 = 366 * 24 * 3_600_000;
@@ -54,7 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry, stand: &mut Stand<'_>
     }
 }
 
-fn one(reader: &mut Reader<'_>, node: &Node, place: crate::diagnostic::Place, stand: &mut Stand<'_>) -> Option<When> {
+fn one(reader: &mut Reader<'_>, node: &Node, place: Place, stand: &mut Stand<'_>) -> Option<When> {
     let first = || stand.given.contacts[0].clone();
     let entries = match &node.value {
         Value::Text(text) => {
@@ -105,6 +106,7 @@ fn one(reader: &mut Reader<'_>, node: &Node, place: crate::diagnostic::Place, st
     let doing = match entry.key.as_str() {
         "wait" => Doing::Wait(time(reader, entry)?),
         "refuse" => refuse(reader, entry)?,
+        "answer" => answer(reader, entry)?,
         _ => {
             let act = act(reader, entry, text.map_or(Some(""), |text| text)?, stand.folder)?;
             let group = group?.map(str::to_owned);
@@ -137,7 +139,8 @@ fn act(reader: &mut Reader<'_>, entry: &Entry, text: &str, folder: &Path) -> Opt
             let (inner, name) = single(reader, entry, "write `emit: { message_received: { ... } }`")?;
             let Some(found) = Catalog::embedded().subscription(name) else {
                 let known = Catalog::embedded().subscriptions().iter().map(|known| known.name.as_str());
-                return unknown(reader, inner, "subscription", names::nearest(name, known));
+                let place = reader.document.key_place(inner);
+                return unknown(reader, name, place, "subscription", names::nearest(name, known));
             };
             reader.fits(&found.method.output, inner, false).then_some(())?;
             Act::Emit(found.name.clone(), json(&inner.value))
@@ -176,16 +179,16 @@ pub(super) fn single<'n>(reader: &mut Reader<'_>, entry: &'n Entry, help: &str) 
 
 pub(super) fn no_command<T>(reader: &mut Reader<'_>, entry: &Entry) -> Option<T> {
     let known = Catalog::embedded().commands().iter().map(|known| known.name.as_str());
-    unknown(reader, entry, "command", names::nearest(&entry.key, known))
+    unknown(reader, &entry.key, reader.document.key_place(entry), "command", names::nearest(&entry.key, known))
 }
 
-fn unknown<T>(reader: &mut Reader<'_>, entry: &Entry, what: &str, near: Option<&str>) -> Option<T> {
-    let message = format!("there is no {what} `{}`", entry.key.escape_debug());
+fn unknown<T>(reader: &mut Reader<'_>, name: &str, place: Place, what: &str, near: Option<&str>) -> Option<T> {
+    let message = format!("there is no {what} `{}`", name.escape_debug());
     let help = near.map_or_else(
         || "`olvid-rules catalog` lists all there are".to_owned(),
         |near| format!("did you mean `{near}`?"),
     );
-    reader.mistake("unknown-name", message, reader.document.key_place(entry), Some(help));
+    reader.mistake("unknown-name", message, place, Some(help));
     None
 }
 
@@ -209,23 +212,8 @@ fn refuse(reader: &mut Reader<'_>, entry: &Entry) -> Option<Doing> {
     let entries = reader.table(entry, "write `refuse: { command: message_send, code: UNAVAILABLE }`")?;
     reader.only(entries, "`refuse`", &["command", "code", "message", "times"]);
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
-    let mut needed = |key: &str| {
-        let found = find(key);
-        if found.is_none() {
-            let place = reader.document.key_place(entry);
-            reader.mistake("missing-key", format!("`refuse` has no `{key}`"), place, Some(format!("add `{key}: ...`")));
-        }
-        found
-    };
-    let (command, code) = (needed("command"), needed("code"));
-    let (command, code) = (command?, code?);
-    let name = reader.text(command, "write the name of a command")?;
-    let Some(found) = Catalog::embedded().command(name) else {
-        let known = Catalog::embedded().commands().iter().map(|known| known.name.as_str());
-        let known: Vec<&str> = names::nearest(name, known).into_iter().collect();
-        one_of(reader, command, &known, "no command");
-        return None;
-    };
+    let (command, code) = (needed(reader, entry, entries, "command"), needed(reader, entry, entries, "code"));
+    let (command, code) = (self::command(reader, command?), code?);
     let statuses = Reply::statuses();
     let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
     let code = one_of(reader, code, &statuses, "no status")?;
@@ -233,14 +221,48 @@ fn refuse(reader: &mut Reader<'_>, entry: &Entry) -> Option<Doing> {
         Some(entry) => reader.text(entry, "put it in quotes")?,
         None => "refused by the scenario",
     };
-    let times = match find("times").map(|entry| (entry, &entry.value.value)) {
-        None => 1,
-        Some((_, Value::Signed(times @ 1..=1_000_000))) => usize::try_from(*times).unwrap_or(1),
-        Some((entry, _)) => {
-            reader.wrong(entry, "a whole number from 1 on", "leave it out for once");
-            return None;
-        }
-    };
+    let times = times(reader, find("times"), 1)?;
     let reply = Reply::refusal(code, message)?;
-    Some(Doing::Refuse { command: std::sync::Arc::clone(found), reply, times })
+    Some(Doing::Refuse { command: command?, reply, times })
+}
+
+fn answer(reader: &mut Reader<'_>, entry: &Entry) -> Option<Doing> {
+    let entries = reader.table(entry, "write `answer: { command: contact_get, with: { ... } }`")?;
+    reader.only(entries, "`answer`", &["command", "with", "times"]);
+    let find = |key: &str| entries.iter().find(|entry| entry.key == key);
+    let (command, with) = (needed(reader, entry, entries, "command"), needed(reader, entry, entries, "with"));
+    let (command, with) = (self::command(reader, command?)?, with?);
+    reader.fits(&command.method.output, with, false).then_some(())?;
+    let times = times(reader, find("times"), usize::MAX)?;
+    Some(Doing::Answer { command, reply: Reply::Json(json(&with.value)), times })
+}
+
+fn needed<'n>(reader: &mut Reader<'_>, entry: &Entry, entries: &'n [Entry], key: &str) -> Option<&'n Entry> {
+    let found = entries.iter().find(|entry| entry.key == key);
+    if found.is_none() {
+        let (place, help) = (reader.document.key_place(entry), Some(format!("add `{key}: ...`")));
+        reader.mistake("missing-key", format!("`{}` has no `{key}`", entry.key), place, help);
+    }
+    found
+}
+
+fn command(reader: &mut Reader<'_>, entry: &Entry) -> Option<Arc<Command>> {
+    let name = reader.text(entry, "write the name of a command")?;
+    if let Some(found) = Catalog::embedded().command(name) {
+        return Some(Arc::clone(found));
+    }
+    let known = Catalog::embedded().commands().iter().map(|known| known.name.as_str());
+    unknown(reader, name, reader.document.value_place(entry), "command", names::nearest(name, known))
+}
+
+fn times(reader: &mut Reader<'_>, entry: Option<&Entry>, default: usize) -> Option<usize> {
+    match entry.map(|entry| (entry, &entry.value.value)) {
+        None => Some(default),
+        Some((_, Value::Signed(times @ 1..=1_000_000))) => usize::try_from(*times).ok(),
+        Some((entry, _)) => {
+            let help = if default == 1 { "leave it out for once" } else { "leave it out for every time" };
+            reader.wrong(entry, "a whole number from 1 on", help);
+            None
+        }
+    }
 }

@@ -99,6 +99,13 @@ impl Chat {
         self.person().group.as_ref().map(|(_, name)| name.as_str())
     }
 
+    /// The groups that somebody is in who is not the bot, by name.
+    pub fn groups(&self) -> Vec<String> {
+        let all = self.call("discussion_list", &json!({ "filter": { "type": "TYPE_GROUP" } })).unwrap_or_default();
+        let titles = all.as_array().into_iter().flatten().map(|discussion| text(&discussion["title"]).to_owned());
+        titles.collect()
+    }
+
     /// The names that `/as` takes.
     pub fn people(&self) -> impl Iterator<Item = &str> {
         self.people.keys().map(String::as_str)
@@ -106,23 +113,26 @@ impl Chat {
 
     /// Does what a line says.
     pub fn enter(&mut self, line: &str) -> Result<Entered, String> {
-        let line = line.trim();
-        if line.is_empty() {
-            return Ok(Entered::Shown(Vec::new()));
+        if let Some(act) = Self::meant(line)? {
+            return self.act(&act).map(Entered::Shown);
         }
-        if !line.starts_with('/') {
-            return self.act(&Act::Say(line.to_owned())).map(Entered::Shown);
-        }
-        let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let rest = rest.trim();
-        match command {
-            "/as" => self.speak_as(rest)?,
-            "/direct" => self.person_mut().group = None,
-            "/help" => return Ok(Entered::Shown(help())),
-            "/quit" => return Ok(Entered::Quit),
-            _ => return self.act(&typed(command, rest)?).map(Entered::Shown),
+        match split(line) {
+            ("/as", name) => self.speak_as(name)?,
+            ("/direct", _) => self.person_mut().group = None,
+            ("/help", _) => return Ok(Entered::Shown(help())),
+            ("/quit", _) => return Ok(Entered::Quit),
+            _ => {}
         }
         Ok(Entered::Shown(Vec::new()))
+    }
+
+    /// What somebody does by a line; nothing by one that only changes who speaks and where, or asks for help.
+    pub fn meant(line: &str) -> Result<Option<Act>, String> {
+        match split(line) {
+            ("" | "/as" | "/direct" | "/help" | "/quit", _) => Ok(None),
+            (command, rest) if command.starts_with('/') => typed(command, rest).map(Some),
+            _ => Ok(Some(Act::Say(line.trim().to_owned()))),
+        }
     }
 
     /// What happened since the last look, as the people see it.
@@ -309,6 +319,13 @@ pub fn help() -> Vec<String> {
     let mut lines = vec!["What you type is a message to the bot. Beside that:".to_owned()];
     lines.extend(COMMANDS.iter().map(|(name, what, does)| format!("  {:<30} {does}", format!("{name} {what}"))));
     lines
+}
+
+/// The first word and the rest.
+fn split(line: &str) -> (&str, &str) {
+    let line = line.trim();
+    let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    (first, rest.trim())
 }
 
 /// What a line that begins with a command asks for.
