@@ -126,8 +126,8 @@ struct Check {
 struct Dev {
     #[command(flatten)]
     rules: Rules,
-    /// Write the chat as a scenario that `test` plays, into a new file. Time stands still meanwhile but for handlers that
-    /// sleep, and files that change are not loaded again
+    /// Write the chat into a new file, as a scenario that `test` plays. Meanwhile time stands still but for handlers that
+    /// sleep, what scripts save is not kept, and files that change are not loaded again
     #[arg(long, value_name = "FILE", help_heading = "Options")]
     record: Option<PathBuf>,
     #[command(flatten)]
@@ -162,7 +162,7 @@ struct Test {
     /// What is printed: a line for each scenario, or JUnit's XML
     #[arg(long, default_value = "human")]
     format: test::Format,
-    /// Play them again whenever rules, scripts or scenarios change
+    /// Play them again whenever rules, scripts or scenarios that are there change
     #[arg(long, conflicts_with = "format")]
     watch: bool,
     #[command(flatten)]
@@ -298,7 +298,13 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => serve::run(&arguments, &inherited),
         Command::Check(arguments) => check::run(&arguments),
         Command::Catalog { name } => catalog::run(name.as_deref()),
-        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Dev(arguments) => {
+            if arguments.record.is_some() {
+                // As when it is played.
+                environment::in_utc();
+            }
+            dev::run(&arguments)
+        }
         Command::Test(arguments) => {
             environment::in_utc();
             test::run(&arguments)

@@ -94,9 +94,14 @@ impl Clock {
         self.0.as_ref().map_or_else(Instant::now, |manual| manual.instant())
     }
 
-    /// The moment of the machine's clock by which a run has to end that began now and may take so long.
-    pub fn limit(&self, time: Duration) -> Instant {
-        Instant::now() + if self.is_manual() { time.max(PATIENCE) } else { time }
+    /// By when a run has to end that begins now and may take so long: on this clock, and on the machine's, which is the
+    /// same unless this one is set by hand.
+    pub fn limits(&self, time: Duration) -> (Instant, Instant) {
+        let now = Instant::now();
+        match &self.0 {
+            Some(manual) => (manual.instant() + time, now + time.max(PATIENCE)),
+            None => (now + time, now + time),
+        }
     }
 
     /// Sets a clock that is set by hand, backward too. Whoever waits for an earlier time goes on.

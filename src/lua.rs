@@ -30,6 +30,7 @@ mod permits;
 mod queue;
 mod repeats;
 mod restraint;
+mod run;
 mod sandbox;
 mod script;
 mod seat;

@@ -318,7 +318,25 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// From the least on.
+    pub const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warn, Self::Error];
+
+    /// As it stands in the log's `level`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
 impl FailureKind {
+    /// All there are.
+    pub const ALL: [Self; 6] = [Self::Error, Self::Timeout, Self::Cpu, Self::Memory, Self::Denied, Self::Output];
+
     /// As it stands in the log's `kind`.
     pub fn name(self) -> &'static str {
         match self {

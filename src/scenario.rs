@@ -73,8 +73,8 @@ mod given;
 mod pattern;
 mod play;
 mod read;
-mod record;
 mod reader;
+mod record;
 mod stage;
 mod when;
 
@@ -156,11 +156,23 @@ struct When {
 #[derive(Debug)]
 enum Doing {
     /// By somebody, in a group or in the discussion with the bot.
-    Act { by: String, group: Option<String>, act: Act },
+    Act {
+        by: String,
+        group: Option<String>,
+        act: Act,
+    },
     Wait(Duration),
-    Refuse { command: Arc<Command>, reply: Reply, times: usize },
+    Refuse {
+        command: Arc<Command>,
+        reply: Reply,
+        times: usize,
+    },
     /// The command is answered so, instead of by the world.
-    Answer { command: Arc<Command>, reply: Reply, times: usize },
+    Answer {
+        command: Arc<Command>,
+        reply: Reply,
+        times: usize,
+    },
 }
 
 /// A command that is expected.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fmt::Write as _,
     num::NonZero,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -12,7 +13,7 @@ use std::{
 use clap::ValueEnum;
 use tokio::runtime;
 
-use super::{Done, Test, check, exit, output};
+use super::{Done, Test, exit, output};
 use crate::{
     diagnostic::{Diagnostic, counted, is_refused, render},
     engine::watch::Watch,
@@ -23,6 +24,7 @@ use crate::{
         inputs::{Fingerprint, Inputs},
     },
     scenario::{self, Outcome, Suite},
+    schema::Catalog,
 };
 
 mod junit;
@@ -92,9 +94,6 @@ fn load(arguments: &Test) -> Round {
     mistakes.extend((!told.is_empty()).then_some((None, told)));
     let mut known: BTreeMap<Vec<PathBuf>, (Arc<RuleSet>, bool)> = BTreeMap::new();
     let mut loaded = Vec::new();
-    for folder in arguments.paths.iter().filter(|path| path.is_dir()) {
-        inputs.add(folder, Fingerprint::at(folder, 0));
-    }
     for file in files {
         let suite = match scenario::read(&file, &inputs) {
             Ok(suite) => suite,
@@ -118,13 +117,11 @@ fn load(arguments: &Test) -> Round {
 
 /// Reads the rules of a suite with their scripts.
 fn rules(suite: &Suite, caps: &Caps, inputs: &Inputs) -> (RuleSet, Vec<Diagnostic>) {
-    let (rules, mut told) = check::everything(&suite.rules, caps);
-    for (path, held) in rules.inputs.all() {
-        inputs.add(path, held);
-    }
-    for script in ScriptSpec::group_all(&rules) {
-        drop(script.check(true));
-        for (path, held) in script.inputs.all() {
+    let (rules, mut told) = RuleSet::load_within(&suite.rules, Catalog::embedded(), caps);
+    let scripts = ScriptSpec::group_all(&rules);
+    told.extend(scripts.iter().flat_map(|script| script.check(true)));
+    for read in scripts.iter().map(|script| &script.inputs).chain([&rules.inputs]) {
+        for (path, held) in read.all() {
             inputs.add(path, held);
         }
     }
@@ -243,7 +240,7 @@ fn findings(outcome: &Outcome, colour: bool) -> String {
     let shown = outcome.findings.iter().map(|finding| {
         let mut text = render::human(std::slice::from_ref(&finding.diagnostic), colour, render::WIDTH);
         for line in &finding.lines {
-            text.push_str(&format!("    {}\n", log::escaped(line)));
+            _ = writeln!(text, "    {}", log::escaped(line));
         }
         text
     });
@@ -260,4 +257,3 @@ fn summary(all: &[Played], failed: usize, round: &Round, took: Duration) -> Stri
     let counts: Vec<_> = counts.into_iter().flatten().collect();
     format!("\n{} in {:.1} s\n", counts.join(", "), took.as_secs_f64())
 }
-

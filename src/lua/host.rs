@@ -136,7 +136,8 @@ impl Host {
     pub(super) fn tell_failure(&self, claim: &Claim, fault: Fault) {
         let Seat { lane, generation, rule, .. } = &*claim.seat;
         let failure = fault.of(claim, &self.script);
-        if let Some(due) = lane.told.failure(*generation, failure, rule.limits.log_rate, self.clock.instant(), &self.reporter)
+        if let Some(due) =
+            lane.told.failure(*generation, failure, rule.limits.log_rate, self.clock.instant(), &self.reporter)
         {
             self.owing.borrow_mut().add(&lane.told, due);
         }

@@ -92,11 +92,6 @@ impl Bounds {
         // A tick more, as the first one that a run sees is charged to it as a whole.
         Self { deadline: timer::at(deadline), cpu: nanoseconds(cpu.saturating_add(TICK)), memory }
     }
-
-    /// Gives it time until another moment.
-    pub(super) fn extend(&mut self, deadline: Instant) {
-        self.deadline = timer::at(deadline);
-    }
 }
 
 /// A run that was stopped. Its coroutine must not be resumed or closed.

@@ -138,7 +138,19 @@ impl ScriptSpec {
         let shown_root = folder(Path::new(&name)).display().to_string();
         let (clock, aside) = (Clock::system(), None);
         let (root, rules, permits, origins) = (folder(&path), Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.into(), key, text, root, shown_root, rules, permits, inputs: Inputs::default(), clock, aside, origins }
+        Self {
+            name: name.into(),
+            key,
+            text,
+            root,
+            shown_root,
+            rules,
+            permits,
+            inputs: Inputs::default(),
+            clock,
+            aside,
+            origins,
+        }
     }
 
     /// Loads the scripts of all rules aside, refused rules' too, with commands of administration: whether a key for them is

@@ -23,15 +23,16 @@ use tokio::{
 
 use super::{
     Counters,
-    call::{Outcome, Pending, RunStreams},
+    call::Outcome,
     failure::Scene,
     fault::Fault,
-    interrupt::{self, Bounds, Breach, Stopped, heap},
+    interrupt::{self, Breach, Stopped, heap},
     load::Loaded,
     mailbox::{Mail, Mailbox},
     permits::Permit,
     queue::{Lane, Next, Work},
-    restraint::{self, Leave},
+    restraint,
+    run::Run,
     seat::{Claim, Seat},
     told::Owing,
     voice::Voice,
@@ -59,22 +60,6 @@ const WORTH_RELEASING: usize = 1024 * 1024;
 
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
-
-struct Run {
-    claim: Claim,
-    thread: Thread,
-    /// Bytes that it has said.
-    said: usize,
-    /// By when it has to end, on the clock, and on the machine's where time is set by hand.
-    deadline: Instant,
-    limit: Instant,
-    bounds: Bounds,
-    /// The last command it waited for, to name what a timeout interrupted.
-    waits_for: Option<Arc<str>>,
-    /// Whether that was the time, and not the daemon.
-    waits_for_time: bool,
-    streams: RunStreams,
-}
 
 /// A run's future: which run, and what came of it, or nothing when its time was over.
 type Waiting = Pin<Box<dyn Future<Output = (u64, Option<Result<Outcome, CallError>>)>>>;
@@ -245,11 +230,6 @@ impl Worker {
                 return self.settle(claim, Some(Fault::new(FailureKind::Error, &message)));
             }
         };
-        let limits = &seat.rule.limits;
-        let clock = &self.script.host.clock;
-        let deadline = clock.instant() + limits.timeout;
-        let limit = clock.limit(limits.timeout);
-        let bounds = Bounds::new(limit, limits.cpu, self.memory);
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
@@ -258,8 +238,7 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                let streams = RunStreams::default();
-                let run = Run { claim, thread, said: 0, deadline, limit, bounds, waits_for: None, waits_for_time: false, streams };
+                let run = Run::new(claim, thread, &self.script.host.clock, self.memory);
                 self.resume(id, run, (handler, table, about));
             }
             Err(error) => self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
@@ -343,9 +322,7 @@ impl Worker {
         let pending = run.streams.watch(pending);
         let (deadline, daemon) = (run.deadline, self.daemon.clone());
         let (leave, later) = restraint::asks(&mut run.claim, &self.script.host, &pending, deadline);
-        run.waits_for = Some(name_of(&pending, &leave));
-        run.waits_for_time = pending.command().is_none() || leave.is_held_back();
-        let limit = (!run.waits_for_time).then_some(run.limit);
+        let limit = run.waits(&pending, &leave);
         self.runs.insert(id, run);
         self.tell_later(later);
         let clock = self.script.host.clock.clone();
@@ -353,15 +330,6 @@ impl Worker {
             let answer = leave.carry_out(pending, daemon, &held, &clock);
             (id, clock.within(deadline, limit, answer).await)
         }));
-    }
-
-    /// Where time is set by hand, a run that waited for it has as much of the machine's as before: it took none of it.
-    fn renew(&self, run: &mut Run) {
-        let clock = &self.script.host.clock;
-        if run.waits_for_time && clock.is_manual() {
-            run.limit = clock.limit(run.claim.seat.rule.limits.timeout);
-            run.bounds.extend(run.limit);
-        }
     }
 
     fn tell_later(&mut self, all: impl IntoIterator<Item = impl Future<Output = ()> + 'static>) {
@@ -376,7 +344,7 @@ impl Worker {
 
     fn go_on(&mut self, id: u64, answer: Option<Result<Outcome, CallError>>) {
         let Some(mut run) = self.runs.remove(&id) else { return };
-        self.renew(&mut run);
+        run.goes_on(&self.script.host.clock);
         let lane = Arc::clone(&run.claim.seat.lane);
         match answer.map(|outcome| self.script.host.answer(&self.script.lua, outcome)) {
             Some(Ok(values)) => self.resume(id, run, values),
@@ -460,10 +428,4 @@ async fn alarm(clock: &Clock, at: Option<Instant>) {
         Some(at) => clock.alarm(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn name_of(pending: &Pending, leave: &Leave) -> Arc<str> {
-    let Some(command) = pending.command() else { return "sleep".into() };
-    let held_back = if leave.is_held_back() { ", held back by the rule's `command_rate`" } else { "" };
-    format!("olvid.{}{held_back}", command.name).into()
 }

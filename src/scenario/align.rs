@@ -30,7 +30,10 @@ impl Wanted<'_> {
         if let (Some(wanted), Some(within)) = (self.discussion, &self.sending.within)
             && wanted != sent.discussion
         {
-            lines.insert(0, format!("in: expected {within} (discussion {wanted}), found discussion {}", sent.discussion));
+            lines.insert(
+                0,
+                format!("in: expected {within} (discussion {wanted}), found discussion {}", sent.discussion),
+            );
         }
         lines
     }
@@ -71,10 +74,12 @@ pub(super) fn compare(batches: &[Vec<Wanted<'_>>], sent: &[Sent], place: &Place)
             Row::Both(_) => None,
             Row::Wanted(at) => {
                 let (Wanted { sending, .. }, name) = (wanted[at].0, &wanted[at].0.sending.command.name);
-                let elsewhere = rows.iter().any(|row| matches!(row, Row::Sent(sent_at) if wanted[at].0.fits(&sent[*sent_at])));
+                let elsewhere =
+                    rows.iter().any(|row| matches!(row, Row::Sent(sent_at) if wanted[at].0.fits(&sent[*sent_at])));
                 Some(if elsewhere {
                     let help = "`unordered: [...]` takes them in any order";
-                    let mut finding = Finding::new("wrong-order", format!("`{name}` was sent in another order"), &sending.place);
+                    let mut finding =
+                        Finding::new("wrong-order", format!("`{name}` was sent in another order"), &sending.place);
                     finding.diagnostic.help = Some(help.to_owned());
                     finding
                 } else {
@@ -87,7 +92,8 @@ pub(super) fn compare(batches: &[Vec<Wanted<'_>>], sent: &[Sent], place: &Place)
                 Some(Finding::new("wrong-fields", message, &sending.place))
             }
             Row::Sent(at) => {
-                let out_of_order = rows.iter().any(|row| matches!(row, Row::Wanted(other) if wanted[*other].0.fits(&sent[at])));
+                let out_of_order =
+                    rows.iter().any(|row| matches!(row, Row::Wanted(other) if wanted[*other].0.fits(&sent[at])));
                 let message = format!("`{}` was sent and not expected", sent[at].command.name);
                 (!out_of_order).then(|| Finding::new("unexpected-command", message, place))
             }
@@ -139,10 +145,8 @@ fn is_as_expected(batches: &[Vec<Wanted<'_>>], sent: &[Sent]) -> bool {
 
 /// Whether each of a batch can have one of the commands for itself.
 fn is_assigned(batch: &[Wanted<'_>], window: &[&Sent]) -> bool {
-    let fits: Vec<Vec<usize>> = batch
-        .iter()
-        .map(|wanted| (0..window.len()).filter(|at| wanted.fits(window[*at])).collect())
-        .collect();
+    let fits: Vec<Vec<usize>> =
+        batch.iter().map(|wanted| (0..window.len()).filter(|at| wanted.fits(window[*at])).collect()).collect();
     let mut taken: Vec<Option<usize>> = vec![None; window.len()];
     (0..batch.len()).all(|one| finds_place(one, &fits, &mut taken, &mut vec![false; window.len()]))
 }

@@ -10,6 +10,7 @@ use super::{
     when::{Stand, no_command},
 };
 use crate::{
+    report::{FailureKind, Level},
     rules::node::{Entry, Node, Value},
     schema::{Catalog, Command, Kind, Message, Shape, order::OrderKey},
 };
@@ -97,16 +98,20 @@ fn unordered(reader: &mut Reader<'_>, entry: &Entry, stand: &Stand<'_>, turn: &m
 fn telling(reader: &mut Reader<'_>, entry: &Entry, keys: &[&str]) -> Option<Telling> {
     let entries = reader.table(entry, &format!("write what is to be seen of it: `{}`", keys.join("`, `")))?;
     reader.only(entries, &format!("`{}`", entry.key), keys);
+    let kinds = FailureKind::ALL.map(FailureKind::name);
+    let levels = Level::ALL.map(Level::name);
+    for entry in entries {
+        match entry.key.as_str() {
+            "level" => drop(one_of(reader, entry, &levels, "no level")),
+            "kind" => drop(one_of(reader, entry, &kinds, "no kind of failure")),
+            _ => {}
+        }
+    }
     let fields = Pattern::read(reader, &entry.value, None);
     Some(Telling { place: reader.document.key_place(entry), fields })
 }
 
-fn command(
-    reader: &mut Reader<'_>,
-    entry: &Entry,
-    within: Option<&Entry>,
-    stand: &Stand<'_>,
-) -> Option<Sending> {
+fn command(reader: &mut Reader<'_>, entry: &Entry, within: Option<&Entry>, stand: &Stand<'_>) -> Option<Sending> {
     let Some(command) = Catalog::embedded().command(&entry.key) else {
         if Catalog::embedded().subscription(&entry.key).is_some() {
             let message = format!("`{}` is a subscription: the bot is told it, and sends commands", entry.key);
@@ -117,12 +122,11 @@ fn command(
         return no_command(reader, entry);
     };
     let plan = request(command);
-    let fields = match &entry.value.value {
-        Value::Null => Pattern::anything(),
-        _ => {
-            reader.fits(plan, entry, true).then_some(())?;
-            Pattern::read(reader, &entry.value, Some(plan))
-        }
+    let fields = if matches!(entry.value.value, Value::Null) {
+        Pattern::anything()
+    } else {
+        reader.fits(plan, entry, true).then_some(())?;
+        Pattern::read(reader, &entry.value, Some(plan))
     };
     let within = match within {
         None => None,

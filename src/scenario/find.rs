@@ -60,7 +60,8 @@ pub fn find(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Diagnostic>) {
 
 fn in_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    let mut found: Vec<_> = entries.iter().map(|entry| clean(&entry.path())).filter(|path| is_scenario_file(path)).collect();
+    let mut found: Vec<_> =
+        entries.iter().map(|entry| clean(&entry.path())).filter(|path| is_scenario_file(path)).collect();
     found.sort();
     Ok(found)
 }

@@ -1,5 +1,7 @@
 //! What is expected of a value, and how a value differs from it.
 
+use std::fmt::Write as _;
+
 use fancy_regex::Regex;
 use serde_json::{Map, Value as Json};
 
@@ -101,7 +103,7 @@ impl Pattern {
             }
             (Self::List(patterns), Json::Array(items)) if patterns.len() == items.len() => {
                 for (at, (pattern, item)) in patterns.iter().zip(items).enumerate() {
-                    way.push_str(&format!("[{}]", at + 1));
+                    _ = write!(way, "[{}]", at + 1);
                     pattern.compare(Some(item), way, lines);
                     way.truncate(length);
                 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     diagnostic::Place,
-    report::{Event, Failure, Level, Origin},
+    report::{Event, Failure, Origin},
     rules::{Caps, RuleSet},
     schema::{
         Command, Shape,
@@ -82,11 +82,11 @@ async fn act(stage: &mut Stage, when: &When) -> Result<(), String> {
 fn unmet(stage: &Stage, scenario: &Scenario) -> Option<Finding> {
     let unplayed = stage.simulator.unplayed();
     let whens = scenario.turns.iter().flat_map(|turn| &turn.whens);
-    let refusals = whens.filter_map(|when| match &when.doing {
+    let mut refusals = whens.filter_map(|when| match &when.doing {
         Doing::Refuse { command, .. } => Some((command, &when.place)),
         _ => None,
     });
-    let (command, place) = refusals.filter(|(command, _)| unplayed.contains(&command.name)).last()?;
+    let (command, place) = refusals.rfind(|(command, _)| unplayed.contains(&command.name))?;
     let message = format!("`{}` was not sent as often as it was to be refused", command.name);
     Some(Finding::new("unmet-refusal", message, place))
 }
@@ -95,13 +95,13 @@ fn unmet(stage: &Stage, scenario: &Scenario) -> Option<Finding> {
 fn judge(stage: &Stage, turn: &Turn) -> Vec<Finding> {
     let mut findings = Vec::new();
     let batches = turn.commands.iter().map(|batch| batch.iter().map(|sending| wanted(stage, sending)).collect());
-    let batches = batches.collect::<Result<Vec<Vec<_>>, Finding>>();
+    let batches = batches.collect::<Result<Vec<Vec<_>>, Box<Finding>>>();
     let expected = |name: &str| turn.commands.iter().flatten().any(|sending| sending.command.name == name);
     let sent = stage.sent().into_iter().filter(|sent| !sent.command.reads || expected(&sent.command.name));
     let sent: Vec<Sent> = sent.map(sent_of).collect();
     match batches {
         Ok(batches) => findings.extend(align::compare(&batches, &sent, &turn.place)),
-        Err(finding) => findings.push(finding),
+        Err(finding) => findings.push(*finding),
     }
     let heard = stage.heard();
     findings.extend(logs(&turn.logs, &heard));
@@ -110,15 +110,14 @@ fn judge(stage: &Stage, turn: &Turn) -> Vec<Finding> {
 }
 
 /// What is expected, with the discussion that it is to be in.
-fn wanted<'t>(stage: &Stage, sending: &'t Sending) -> Result<Wanted<'t>, Finding> {
+fn wanted<'t>(stage: &Stage, sending: &'t Sending) -> Result<Wanted<'t>, Box<Finding>> {
     let Some(within) = &sending.within else { return Ok(Wanted { sending, discussion: None }) };
-    match stage.chat.place_of_bot(within).ok().flatten() {
-        Some(discussion) => Ok(Wanted { sending, discussion: Some(discussion) }),
-        None => {
-            let message = format!("the bot has no discussion `{within}`");
-            Err(Finding::new("no-discussion", message, &sending.place))
-        }
+    let discussion = stage.chat.place_of_bot(within).ok().flatten();
+    if discussion.is_some() {
+        return Ok(Wanted { sending, discussion });
     }
+    let message = format!("the bot has no discussion `{within}`");
+    Err(Box::new(Finding::new("no-discussion", message, &sending.place)))
 }
 
 pub(super) fn sent_of(recorded: Recorded) -> Sent {
@@ -196,7 +195,7 @@ fn failures(wanted: &[Telling], heard: &[Event], place: &Place) -> Vec<Finding> 
 /// A line of the log as scenarios know it.
 pub(super) fn line_of(event: &Event) -> Option<Json> {
     let Event::Said { origin, level, text, fields } = event else { return None };
-    Some(json!({ "level": level_name(*level), "text": text, "fields": fields, "rule": rule(origin) }))
+    Some(json!({ "level": level.name(), "text": text, "fields": fields, "rule": rule(origin) }))
 }
 
 /// A failure as scenarios know it.
@@ -218,20 +217,15 @@ fn failed_run(failure: &Failure, place: &Place) -> Finding {
 /// What is expected, and all that came of its kind.
 fn beside(telling: &Telling, what: &str, came: &[Json]) -> Vec<String> {
     let expected = format!("- {what} {}", telling.fields.shown());
-    let head = if came.is_empty() { format!("- expected, and nothing came as {what}:") } else { "- expected, + came:".to_owned() };
+    let head = if came.is_empty() {
+        format!("- expected, and nothing came as {what}:")
+    } else {
+        "- expected, + came:".to_owned()
+    };
     let came = came.iter().map(|came| format!("+ {what} {}", pattern::shown(came)));
     [head, expected].into_iter().chain(came).collect()
 }
 
 fn rule(origin: &Origin) -> &str {
     origin.rule.as_deref().unwrap_or_default()
-}
-
-fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    }
 }

@@ -7,9 +7,9 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     BOT, Given,
+    align::Sent,
     expect::PLACE,
     pattern::is_nothing,
-    align::Sent,
     play::{failure_of, line_of, sent_of},
     stage::Stage,
 };
@@ -71,8 +71,7 @@ impl Recorder {
 
     /// Takes note of what has come of it, with everything at rest.
     pub fn take(&mut self, stage: &Stage) {
-        let sent: Vec<Sent> =
-            stage.sent().into_iter().filter(|sent| !sent.command.reads).map(sent_of).collect();
+        let sent: Vec<Sent> = stage.sent().into_iter().filter(|sent| !sent.command.reads).map(sent_of).collect();
         let heard = stage.heard();
         let before = std::mem::replace(&mut self.queued, queued(stage));
         let commands: Vec<String> = sent.iter().map(|sent| command(stage, sent)).collect();
@@ -121,7 +120,9 @@ impl Recorder {
                 text.push_str("        expect: nothing\n");
             } else {
                 text.push_str("        expect:\n");
-                expect.iter().for_each(|line| _ = writeln!(text, "          {line}"));
+                for line in expect {
+                    _ = writeln!(text, "          {line}");
+                }
             }
         }
         text
@@ -137,7 +138,8 @@ fn command(stage: &Stage, sent: &Sent) -> String {
     let mut request = sent.request.clone();
     let places = stage.chat.people().map(str::to_owned).chain(stage.chat.groups());
     let mut places = places.filter(|place| place != BOT);
-    let within = places.find(|place| sent.discussion != 0 && stage.chat.place_of_bot(place) == Ok(Some(sent.discussion)));
+    let within =
+        places.find(|place| sent.discussion != 0 && stage.chat.place_of_bot(place) == Ok(Some(sent.discussion)));
     if let (Some(_), Json::Object(entries)) = (&within, &mut request) {
         entries.remove(&format!("{PLACE}_id"));
     }
@@ -188,7 +190,10 @@ fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for letter in text.chars() {
         let printable = !letter.is_control()
-            && !matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}');
+            && !matches!(
+                letter,
+                '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}'
+            );
         match letter {
             '"' | '\\' => out.extend(['\\', letter]),
             '\n' => out.push_str("\\n"),
@@ -209,7 +214,8 @@ mod tests {
 
     #[test]
     fn whatever_is_written_is_read_as_it_was() {
-        let value = json!({ "body": "a \"b\" \\ c: # {x}\n\té👍\u{1b}\u{2028}\u{feff}\u{85}", "n": [1, true], "y": "no" });
+        let value =
+            json!({ "body": "a \"b\" \\ c: # {x}\n\té👍\u{1b}\u{2028}\u{feff}\u{85}", "n": [1, true], "y": "no" });
         let read: Json = serde_yaml_of(&flow(&value));
         assert_eq!(read, value);
     }

@@ -96,9 +96,10 @@ impl Stage {
         };
         let daemon = Daemon::new(settings).map_err(|error| error.message)?;
         let engine = Engine::new(&daemon, &reporter).within(caps.clone()).aside(clock.clone(), aside);
-        let engine = engine.begin(rules).await.map_err(|mistakes| {
-            mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join("; ")
-        })?;
+        let engine = engine
+            .begin(rules)
+            .await
+            .map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join("; "))?;
         let mut stage = Self { simulator, engine, clock, chat, heard };
         stage.opened().await?;
         stage.rest().await?;

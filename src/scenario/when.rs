@@ -78,7 +78,9 @@ fn one(reader: &mut Reader<'_>, node: &Node, place: Place, stand: &mut Stand<'_>
             let help = Some(format!("write one of {}", listed(&DOINGS)));
             reader.mistake("missing-key", "nothing is done here".to_owned(), place, help);
         }
-        unknown.into_iter().for_each(|entry| reader.unknown(entry, "`when`", &known));
+        for entry in unknown {
+            reader.unknown(entry, "`when`", &known);
+        }
         return None;
     };
     if let Some(second) = doings.next() {
@@ -199,13 +201,11 @@ fn time(reader: &mut Reader<'_>, entry: &Entry) -> Option<Duration> {
         Value::Text(text) => measure.read(text),
         _ => None,
     };
-    match read.filter(|time| (1..=LONGEST).contains(time)) {
-        Some(time) => Some(Duration::from_millis(time)),
-        None => {
-            reader.wrong(entry, "a time of a millisecond to a year", &measure.forms());
-            None
-        }
+    let time = read.filter(|time| (1..=LONGEST).contains(time));
+    if time.is_none() {
+        reader.wrong(entry, "a time of a millisecond to a year", &measure.forms());
     }
+    time.map(Duration::from_millis)
 }
 
 fn refuse(reader: &mut Reader<'_>, entry: &Entry) -> Option<Doing> {

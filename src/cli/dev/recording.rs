@@ -31,7 +31,10 @@ pub(super) async fn chat(arguments: &Dev, rules: &RuleSet, file: &Path) -> Resul
     given.clock = now - now % 1000;
     let prompt = Prompt::start(given.contacts.clone());
     let listener = sink(arguments, &prompt);
-    let stage = Stage::open(rules, &arguments.caps.caps(), &given, None, Some(listener)).await?;
+    // A file that is saved finds the same there as when it is played.
+    let aside = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let saved = aside.path().canonicalize().map_err(|error| error.to_string())?;
+    let stage = Stage::open(rules, &arguments.caps.caps(), &given, Some(saved), Some(listener)).await?;
     let recorder = Recorder::new(&stage);
     let mut recording = Recording { stage, recorder, prompt, since: Instant::now(), saved: Duration::ZERO };
     let folder = file.parent().unwrap_or(Path::new(""));
@@ -128,10 +131,8 @@ impl Recording {
             };
             let passed = self.saved + self.since.elapsed();
             let needed = Duration::from_millis(next.saturating_sub(clock.now()));
-            if passed < needed {
-                break;
-            }
-            (self.since, self.saved) = (Instant::now(), passed - needed);
+            let Some(left) = passed.checked_sub(needed) else { break };
+            (self.since, self.saved) = (Instant::now(), left);
             self.stage.pass(next).await?;
             self.recorder.passed(u64::try_from(needed.as_millis()).unwrap_or(u64::MAX));
             self.took();
