@@ -162,7 +162,7 @@ struct Test {
     /// What is printed: a line for each scenario, or JUnit's XML
     #[arg(long, default_value = "human")]
     format: test::Format,
-    /// Play them again whenever rules, scripts or scenarios that are there change
+    /// Play them again whenever rules, scripts or scenarios change
     #[arg(long, conflicts_with = "format")]
     watch: bool,
     #[command(flatten)]

@@ -34,7 +34,7 @@ fn ended(output: &Output) -> (i32, String, String) {
 /// A folder with the rules of `scenarios` and a scenario file.
 fn site(name: &str, text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for file in ["rules.yaml", "handlers.lua", "other.lua"] {
+    for file in ["rules.yaml", "handlers.lua", "other.lua", "full.lua"] {
         fs::copy(root().join("tests/scenarios").join(file), folder.path().join(file)).unwrap();
     }
     let path = folder.path().join(name);
@@ -169,6 +169,9 @@ fn watching_plays_again_what_is_changed() {
     let handlers = fs::read_to_string(folder.path().join("handlers.lua")).unwrap();
     fs::write(folder.path().join("handlers.lua"), handlers.replace("\"pong\"", "\"peng\"")).unwrap();
     host.when("the script again", |lines| (summaries(lines, "0 passed, 1 failed") == 2).then_some(()));
+    host.when("the wait", |lines| (waits(lines) == 3).then_some(()));
+    fs::write(folder.path().join("other.test.yaml"), PING.replace("pong", "peng")).unwrap();
+    host.when("another file", |lines| (summaries(lines, "1 passed, 1 failed") == 1).then_some(()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use tokio::runtime;
+use tokio::{runtime, select, time::sleep};
 
 use super::{Done, Test, exit, output};
 use crate::{
@@ -28,6 +28,9 @@ use crate::{
 };
 
 mod junit;
+
+/// How often it is looked whether there are other scenario files.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What is printed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,8 +84,19 @@ fn watch(arguments: &Test) -> Done {
         runtime.block_on(async {
             let mut files = Watch::new(Reporter::default());
             files.set(round.held);
-            files.changed().await;
+            select! {
+                () = files.changed() => {}
+                () = others(&arguments.paths) => {}
+            }
         });
+    }
+}
+
+/// Waits until there are other scenario files than now.
+async fn others(paths: &[PathBuf]) {
+    let (before, _) = scenario::find(paths);
+    while scenario::find(paths).0 == before {
+        sleep(LOOK).await;
     }
 }
 

@@ -136,6 +136,10 @@ impl Host {
     pub(super) fn tell_failure(&self, claim: &Claim, fault: Fault) {
         let Seat { lane, generation, rule, .. } = &*claim.seat;
         let failure = fault.of(claim, &self.script);
+        if self.clock.is_manual() {
+            // Whoever tries a script out looks at each.
+            return self.reporter.emit(&Event::RunFailed(failure));
+        }
         if let Some(due) =
             lane.told.failure(*generation, failure, rule.limits.log_rate, self.clock.instant(), &self.reporter)
         {
@@ -323,10 +327,6 @@ pub(super) fn functions(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
         "sleep",
         lua.create_function(move |_, (seconds, can_wait): (Value, bool)| Ok(told(sleep(&h, &seconds, can_wait))))?,
     )?;
-    if host.clock.is_manual() {
-        let clock = host.clock.clone();
-        table.raw_set("time", lua.create_function(move |_, ()| Ok(clock.now() / 1000))?)?;
-    }
     for pair in interrupt::functions(lua)?.pairs::<String, Function>() {
         let (name, function) = pair?;
         table.raw_set(name, function)?;

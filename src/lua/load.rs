@@ -110,6 +110,10 @@ pub(super) fn load(
 /// Runs the prelude and the methods; both are ours and tested.
 fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let functions = host::functions(lua, host)?;
+    if host.clock.is_manual() {
+        let clock = host.clock.clone();
+        functions.raw_set("time", lua.create_function(move |_, ()| Ok(clock.now() / 1000))?)?;
+    }
     let chunk =
         |text: &'static str, name: &str| lua.load(text).set_name(format!("=[{name}]")).set_mode(ChunkMode::Text);
     let prelude: Table = chunk(PRELUDE, "olvid").call(functions)?;

@@ -44,4 +44,23 @@ function handlers.contact(notification)
   olvid.message_send { discussion_id = 101, body = "hello " .. notification.contact.display_name }
 end
 
+function handlers.who(notification)
+  local contact = olvid.contact_get { contact_id = notification.message.sender_id }
+  notification.message:reply("you are " .. contact.display_name)
+end
+
+function handlers.file(notification)
+  olvid.message_send_with_attachments {
+    discussion_id = notification.message.discussion_id,
+    body = "as you wished",
+    files = { { filename = "a.txt", content = "hello" } },
+  }
+end
+
+function handlers.endless()
+  while true do
+    sleep(1)
+  end
+end
+
 return handlers
