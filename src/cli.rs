@@ -70,7 +70,10 @@ enum Command {
     /// Chat with your bot: rules on a simulated daemon
     Dev(Dev),
     /// Play the scenarios of rules on a simulated daemon
-    #[command(long_about = TEST)]
+    ///
+    /// A scenario file is called NAME.test.yaml. Without a path, those in the current directory and in `tests` are played;
+    /// of a directory, those in it and in its `tests`.
+    #[command(after_long_help = crate::scenario::FORMAT)]
     Test(Test),
     /// Run the simulated daemon alone
     Simulate(Simulate),
@@ -135,21 +138,6 @@ struct Dev {
     #[command(flatten)]
     caps: caps::Flags,
 }
-
-const TEST: &str = "\
-Play the scenarios of rules on a simulated daemon, with a clock that stands still, and say what is not as expected.
-
-A scenario file is called NAME.test.yaml. Without a path, those in the current directory and in `tests` are played; of a \
-directory, those in it and in its `tests`. A file says in `rules` what it is about; else it is NAME.yaml or rules.yaml \
-beside it, or rules.yaml above.
-
-  scenarios:
-    - name: ping is answered
-      when: \"!ping\"
-      expect:
-        message_send: { body: pong }
-
-Exit codes: 0 all passed; 1 one did not, or there is a mistake in rules, scripts or scenarios; 2 bad usage.";
 
 #[derive(Args)]
 struct Test {

@@ -318,6 +318,23 @@ pub enum Level {
     Error,
 }
 
+impl Fate {
+    /// What it is and what comes of it, behind the script's name.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Died => "'s thread ended unexpectedly; its rules stand still until it is loaded anew",
+            Self::Lost => {
+                " does not come back from a run that was stopped; it is given up with its variables and loaded anew"
+            }
+            Self::Abandoned => {
+                " does not come back from a run that was stopped, as others before; its rules stand still until the \
+                 script is changed or the host is started again"
+            }
+            Self::Spent => "'s variables hold nearly all the memory that it may use; it is loaded anew, without them",
+        }
+    }
+}
+
 impl Level {
     /// From the least on.
     pub const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warn, Self::Error];

@@ -1,62 +1,6 @@
 //! Scenarios: what people do, and what the bot is to do about it. Read from files, played on a simulated daemon.
 //!
-//! A file `NAME.test.yaml` stands beside the rules that it is about. The shortest says who says what, and what is sent:
-//!
-//! ```yaml
-//! scenarios:
-//!   - name: ping is answered
-//!     when: "!ping"
-//!     expect:
-//!       message_send: { body: pong }
-//! ```
-//!
-//! Everything that there is:
-//!
-//! ```yaml
-//! rules: rules.yaml               # or a list; else NAME.yaml or rules.yaml beside the file, or ../rules.yaml
-//! given: { contacts: [alice] }    # for all scenarios that do not say otherwise
-//! scenarios:
-//!   - name: a reminder comes when it is due
-//!     given:                      # what there is before the rules listen
-//!       clock: 2026-03-01T08:00:00Z   # time stands still from here on; in UTC, as `os.date` tells it
-//!       contacts: [alice, bob]    # of the bot and of each other; these two where nothing is said
-//!       groups: [Team]            # each with everybody in it
-//!       messages:                 # said before, by anybody
-//!         - hello                 # by the first contact, to the bot
-//!         - { say: hi, by: bot, in: bob }
-//!     steps:                      # or `when` and `expect` here, where there is one of each
-//!       - when: { say: "!remind 1h tea", by: bob, in: Team }   # `in` a group; to the bot where there is none
-//!         expect:                 # in this order
-//!           - message_send: { body: { matches: "(?i)^i shall" } }   # these fields, whatever the others are
-//!             in: Team            # that discussion: of a group, or with somebody
-//!           - log: { level: info, text: noted, fields: { who: bob } }
-//!       - when: { wait: 59m }     # sleeping handlers go on when their time has come
-//!         expect: nothing         # the same as no `expect`
-//!       - when:                   # several things at once
-//!           - refuse: { command: message_send, code: UNAVAILABLE, message: try later, times: 1 }
-//!           - wait: 1m
-//!         expect:
-//!           - message_send: {}
-//!           - failure: { rule: remind, kind: error, message: { matches: UNAVAILABLE } }
-//!       - when: { emit: { contact_new: { contact: { id: 7, display_name: Carol } } } }   # any notification
-//!         expect:
-//!           unordered:            # in any order
-//!             - message_send: { body: "hello, Carol" }
-//!             - discussion_storage_set: { key: carol }
-//! ```
-//!
-//! Beside `say` there are `reply` and `react` (to the newest message of somebody else), `edit` (of one's own), `delete:
-//! last`, `file: PATH` (with `text`), `group: NAME` (made with everybody), `do: { COMMAND: { … } }` for any command of the
-//! daemon. `answer: { command: …, with: { … }, times: … }` answers a command instead of the world. All are done `by` somebody. The bot's ids of its contacts are 1, 2, …, those of its discussions with them 101,
-//! 102, …, those of groups 201, …, and the groups' discussions follow those with contacts. Others have their own.
-//!
-//! What is sent is every command that does not only read; what only reads may be expected. A command or failure that
-//! is not expected, and whatever is expected and does not come, fails the scenario. Logs are told apart by what is written
-//! of them; those that nobody expects do not matter.
-//!
-//! Time stands still but for `wait`, and for a millisecond before each other `when`. A handler's `timeout`, the rule's
-//! `command_rate` and `loop_limit` go by that time, so that no scenario depends on how fast it is played; a run that does
-//! not end by itself is ended by the machine's time, too.
+//! A file `NAME.test.yaml` stands beside the rules that it is about; [`FORMAT`] says how it is written.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -85,6 +29,9 @@ pub use record::Recorder;
 pub use stage::Stage;
 
 use pattern::Pattern;
+
+/// How scenarios are written, by an example and what else there is to say. The tests play it.
+pub const FORMAT: &str = concat!(include_str!("scenario/example.test.yaml"), "\n", include_str!("scenario/format.txt"));
 
 /// The bot's name in the simulated world.
 pub const BOT: &str = "bot";

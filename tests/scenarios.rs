@@ -95,6 +95,18 @@ fn every_word_is_that_of_the_golden_files() {
 }
 
 #[test]
+fn what_the_help_says_is_true() {
+    let help = run(&root(), &["test", "--help"]).1;
+    let example = fs::read_to_string(root().join("src/scenario/example.test.yaml")).unwrap();
+    assert!(help.contains(&example), "{help}");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("example.test.yaml"), &example).unwrap();
+    fs::copy(root().join("tests/scenarios/example/rules.yaml"), folder.path().join("rules.yaml")).unwrap();
+    let (code, out, err) = run(folder.path(), &["test"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+}
+
+#[test]
 fn scenarios_are_found_beside_rules_and_in_tests_or_it_is_said_where_they_were_looked_for() {
     for name in ["rules.test.yaml", "any.test.yml", "tests/ping.test.yaml"] {
         let folder = site(name, PING);

@@ -56,6 +56,8 @@ struct Played {
 
 /// What one look at all files came to.
 struct Round {
+    /// The scenario files.
+    files: Vec<PathBuf>,
     loaded: Vec<Loaded>,
     /// Mistakes that keep scenarios from being played, by the scenario file; those of no file come first.
     mistakes: Vec<(Option<PathBuf>, Vec<Diagnostic>)>,
@@ -86,15 +88,14 @@ fn watch(arguments: &Test) -> Done {
             files.set(round.held);
             select! {
                 () = files.changed() => {}
-                () = others(&arguments.paths) => {}
+                () = others(&arguments.paths, &round.files) => {}
             }
         });
     }
 }
 
-/// Waits until there are other scenario files than now.
-async fn others(paths: &[PathBuf]) {
-    let (before, _) = scenario::find(paths);
+/// Waits until there are other scenario files than these.
+async fn others(paths: &[PathBuf], before: &[PathBuf]) {
     while scenario::find(paths).0 == before {
         sleep(LOOK).await;
     }
@@ -108,7 +109,7 @@ fn load(arguments: &Test) -> Round {
     mistakes.extend((!told.is_empty()).then_some((None, told)));
     let mut known: BTreeMap<Vec<PathBuf>, (Arc<RuleSet>, bool)> = BTreeMap::new();
     let mut loaded = Vec::new();
-    for file in files {
+    for file in files.iter().cloned() {
         let suite = match scenario::read(&file, &inputs) {
             Ok(suite) => suite,
             Err(told) => {
@@ -126,7 +127,7 @@ fn load(arguments: &Test) -> Round {
             loaded.push(Loaded { rules: Arc::clone(rules), suite });
         }
     }
-    Round { loaded, mistakes, held: inputs.all() }
+    Round { files, loaded, mistakes, held: inputs.all() }
 }
 
 /// Reads the rules of a suite with their scripts.

@@ -20,13 +20,16 @@ struct Marks {
 
 impl Engine {
     /// Whether nothing happens before time passes or the daemon sends something: all that it sent, so many notifications,
-    /// was handed over, every one that may run has run, and runs under way wait for the clock.
+    /// was handed over, every one that may run has run, runs under way wait for the clock, and no script needs another VM.
     ///
     /// What a run causes is sent before its command is answered. So nothing was under way where nothing was found, one
     /// thing after another, and all counts are the same before and after that.
     pub fn is_idle(&self, sent: impl Fn() -> u64) -> bool {
         let before = self.marks(&sent);
         if before.brought != before.sent || before.rest.is_ringing {
+            return false;
+        }
+        if self.running.scripts.values().any(|(script, _)| script.needs_replacing()) {
             return false;
         }
         if self.running.queues.values().any(RuleQueue::may_start) || self.running.feeds.catches_up() {

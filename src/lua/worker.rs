@@ -268,8 +268,9 @@ impl Worker {
             }
             // Memory that ran out where Lua cannot collect any, as in deep recursion: no handler of errors is called.
             (Some(Value::Boolean(false)), Some(Value::String(text))) if text == NO_MEMORY => {
-                self.settle(run.claim, Some(Fault::memory(self.memory)));
+                self.script.host.tell_failure(&run.claim, Fault::memory(self.memory));
                 self.recover();
+                self.release(run.claim, true);
             }
             (_, error) => self.settle(run.claim, Some(Fault::undescribed(error.as_ref()))),
         }
@@ -280,12 +281,14 @@ impl Worker {
         let (breach, is_lost) = (stopped.breach, stopped.is_lost);
         self.script.host.forget_pending();
         let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
-        self.settle(run.claim, Some(fault));
+        self.script.host.tell_failure(&run.claim, fault);
         drop(run.thread);
         self.is_lost |= is_lost;
+        // Who sees the run as ended sees what else ended with it.
         if breach == Breach::Memory {
             self.recover();
         }
+        self.release(run.claim, true);
     }
 
     /// Collects what a run left that took all memory. What the script's variables hold stays: where that leaves too little
@@ -376,6 +379,10 @@ impl Worker {
         if let Some(fault) = fault {
             self.script.host.tell_failure(&claim, fault);
         }
+        self.release(claim, failed);
+    }
+
+    fn release(&mut self, claim: Claim, failed: bool) {
         let seat = Rc::clone(&claim.seat);
         if claim.release(failed) && seat.earn() {
             self.earned.push(seat);

@@ -181,7 +181,7 @@ fn failures(wanted: &[Telling], heard: &[Event], place: &Place) -> Vec<Finding> 
     }
     findings.extend(failed.iter().map(|(_, failure)| failed_run(failure, place)));
     let others = heard.iter().filter_map(|event| match event {
-        Event::ScriptFailed { script, fate } => Some(format!("`{script}` can only go on in another VM: {fate:?}")),
+        Event::ScriptFailed { script, fate } => Some(format!("`{script}`{}", fate.words())),
         Event::FeedRefused { feeds, cause, .. } | Event::FeedLost { feeds, cause, .. } => {
             let feed = feeds.first()?;
             Some(format!("the stream of {} ({}) is not open: {cause}", feed.subscription, feed.place))
