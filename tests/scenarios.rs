@@ -142,6 +142,13 @@ fn mistakes_in_rules_and_scripts_are_told_as_check_tells_them() {
     let (code, out, err) = run(folder.path(), &["test"]);
     assert_eq!((code, timeless(&out).as_str()), (1, "\n0 passed, 1 file not played in TIME\n"));
     assert!(err.contains("error[lua-syntax]") && err.contains("other.lua:1:1"), "{err}");
+    fs::write(folder.path().join("second.test.yaml"), PING).unwrap();
+    let (_, out, err) = run(folder.path(), &["test"]);
+    assert_eq!(timeless(&out), "\n0 passed, 2 files not played in TIME\n");
+    assert!(
+        err.matches("error[lua-syntax]").count() == 1 && err.contains("error[not-played]: `second.test.yaml`"),
+        "{err}"
+    );
     let elsewhere = site("rules.test.yaml", &format!("rules: ruels.yaml\n{PING}"));
     let (code, _, err) = run(elsewhere.path(), &["test"]);
     assert!(code == 1 && err.contains("rules.test.yaml:1:8") && err.contains("did you mean `rules.yaml`?"), "{err}");

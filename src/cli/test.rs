@@ -123,8 +123,14 @@ fn load(arguments: &Test) -> Round {
             mistakes.extend((!told.is_empty()).then(|| (refused.then(|| file.clone()), told)));
             known.insert(suite.rules.clone(), (Arc::new(rules), refused));
         }
-        if let Some((rules, false)) = known.get(&suite.rules) {
-            loaded.push(Loaded { rules: Arc::clone(rules), suite });
+        match known.get(&suite.rules) {
+            Some((rules, false)) => loaded.push(Loaded { rules: Arc::clone(rules), suite }),
+            // Told above, for the first file that is about them.
+            _ if mistakes.iter().any(|(told, _)| told.as_ref() == Some(&file)) => {}
+            _ => {
+                let message = format!("`{}` is not played: there are mistakes in its rules", file.display());
+                mistakes.push((Some(file), vec![Diagnostic::error("not-played", message)]));
+            }
         }
     }
     Round { files, loaded, mistakes, held: inputs.all() }
