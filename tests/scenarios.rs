@@ -16,6 +16,7 @@ use std::{
     time::Instant,
 };
 
+use olvid_rules::{rules::inputs::Inputs, scenario};
 use process::{Process, program};
 
 fn root() -> PathBuf {
@@ -104,6 +105,37 @@ fn what_the_help_says_is_true() {
     fs::copy(root().join("tests/scenarios/example/rules.yaml"), folder.path().join("rules.yaml")).unwrap();
     let (code, out, err) = run(folder.path(), &["test"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
+}
+
+#[test]
+fn whatever_stands_in_a_file_is_a_mistake_with_a_place_or_a_scenario() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("any.test.yaml");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let told = scenario::read(&path, &Inputs::default()).err().unwrap_or_default();
+        assert!(told.iter().all(|told| told.place.is_some()), "{text}\n{told:?}");
+        told.len()
+    };
+    let example = fs::read_to_string(root().join("src/scenario/example.test.yaml")).unwrap();
+    assert_eq!(read(&example), 0);
+    let lines: Vec<&str> = example.lines().collect();
+    let mut mistakes = 0;
+    for at in 0..lines.len() {
+        mistakes += usize::from(read(&[&lines[..at], &lines[at + 1..]].concat().join("\n")) > 0);
+    }
+    for (at, _) in example.char_indices().step_by(17) {
+        for piece in ["{", "- ", "~", "x", "7", ": "] {
+            mistakes += usize::from(read(&format!("{}{piece}{}", &example[..at], &example[at..])) > 0);
+        }
+    }
+    assert!(mistakes > 200, "{mistakes}");
+    for entry in fs::read_dir(root().join("tests/check")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_some_and(|kind| kind == "yaml") {
+            assert!(scenario::read(&file, &Inputs::default()).is_err(), "{}", file.display());
+        }
+    }
 }
 
 #[test]
