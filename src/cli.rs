@@ -26,6 +26,7 @@ mod serve;
 mod settings;
 mod simulate;
 mod status;
+mod test;
 pub mod types;
 
 use crate::report::{Level, log::Format};
@@ -75,6 +76,12 @@ enum Command {
     Types(Types),
     /// Chat with your bot: rules on a simulated daemon
     Dev(Dev),
+    /// Play the scenarios of rules on a simulated daemon
+    ///
+    /// A scenario file is called NAME.test.yaml. Without a path, those in the current directory and in `tests` are played;
+    /// of a directory, those in it and in its `tests`.
+    #[command(after_long_help = crate::scenario::FORMAT)]
+    Test(Test),
     /// Run the simulated daemon alone
     Simulate(Simulate),
     /// Show what a running host does: its rules, streams and last reload
@@ -163,8 +170,30 @@ enum TypesForm {
 struct Dev {
     #[command(flatten)]
     rules: Rules,
+    /// Write the chat into a new file, as a scenario that `test` plays. Meanwhile time stands still but for handlers that
+    /// sleep, what scripts save is not kept, and files that change are not loaded again
+    #[arg(long, value_name = "FILE", help_heading = "Options")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     logging: Logging,
+    #[command(flatten)]
+    caps: caps::Flags,
+}
+
+#[derive(Args)]
+struct Test {
+    /// Scenario files, and directories of them
+    #[arg(value_name = "PATH", default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// Play only scenarios with this in their name
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// What is printed: a line for each scenario, or JUnit's XML
+    #[arg(long, default_value = "human")]
+    format: test::Format,
+    /// Play them again whenever rules, scripts or scenarios change
+    #[arg(long, conflicts_with = "format")]
+    watch: bool,
     #[command(flatten)]
     caps: caps::Flags,
 }
@@ -312,7 +341,17 @@ pub fn run() -> ExitCode {
             Ok(())
         }
         Command::Types(arguments) => types::run(&arguments),
-        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Dev(arguments) => {
+            if arguments.record.is_some() {
+                // As when it is played.
+                environment::in_utc();
+            }
+            dev::run(&arguments)
+        }
+        Command::Test(arguments) => {
+            environment::in_utc();
+            test::run(&arguments)
+        }
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),

@@ -27,6 +27,7 @@ mod cell;
 mod feed;
 mod handover;
 mod herald;
+mod idle;
 pub mod plan;
 mod prepare;
 mod rescue;
@@ -40,6 +41,7 @@ use plan::View;
 use rescue::Rescue;
 
 use crate::{
+    clock::Clock,
     daemon::Daemon,
     diagnostic::Diagnostic,
     lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey, ScriptSpec},
@@ -71,6 +73,9 @@ pub struct Engine {
     grown: Arc<Notify>,
     /// The most that any rule gets.
     caps: Caps,
+    clock: Clock,
+    /// In whose tree what scripts save goes, instead of where it is meant to.
+    aside: Option<PathBuf>,
     /// Whether rules that do not say so themselves catch up with what came before the start.
     catch_up: bool,
     cursors: Option<Cursors>,
@@ -108,6 +113,8 @@ impl Engine {
             held: BTreeMap::new(),
             grown: Arc::default(),
             caps: Caps::default(),
+            clock: Clock::system(),
+            aside: None,
             catch_up: false,
             cursors: None,
             keeping: None,
@@ -119,6 +126,14 @@ impl Engine {
     #[must_use]
     pub fn within(mut self, caps: Caps) -> Self {
         self.caps = caps;
+        self
+    }
+
+    /// Takes the time of scripts from a clock, and keeps what they save in the tree of a directory, where one is given:
+    /// for trying rules out. Before the first load.
+    #[must_use]
+    pub fn aside(mut self, clock: Clock, directory: Option<PathBuf>) -> Self {
+        (self.clock, self.aside) = (clock, directory);
         self
     }
 
@@ -134,11 +149,15 @@ impl Engine {
 
     /// Starts with a set that is there already; with any mistake in its scripts, nothing runs.
     pub async fn start(rules: &RuleSet, daemon: &Daemon, reporter: &Reporter) -> Result<Self, Vec<Diagnostic>> {
-        let mut engine = Self::new(daemon, reporter);
-        let reload = engine.replace(prepare::Loaded::of(rules.clone()), Trigger::Start).await;
+        Self::new(daemon, reporter).begin(rules).await
+    }
+
+    /// The same with what was set up before.
+    pub async fn begin(mut self, rules: &RuleSet) -> Result<Self, Vec<Diagnostic>> {
+        let reload = self.replace(prepare::Loaded::of(rules.clone()), Trigger::Start).await;
         match reload.result {
             ReloadResult::Rejected => Err(reload.diagnostics.to_vec()),
-            _ => Ok(engine),
+            _ => Ok(self),
         }
     }
 

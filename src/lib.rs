@@ -2,15 +2,17 @@
 //!
 //! The modules are floors; one uses what is below it, never above. From the bottom:
 //!
-//! - [`diagnostic`], [`report`]: mistakes with places, and what happened, as plain data;
+//! - [`diagnostic`], [`report`], [`clock`]: mistakes with places, what happened as plain data, and the time;
 //! - [`schema`]: what exists, by reflection over the descriptors;
 //! - [`daemon`], [`rules`]: the wire, and text made into rules;
 //! - [`lua`] has scripts;
 //! - [`engine`], [`simulator`]: what runs, and a daemon made from the catalog;
+//! - [`scenario`]: stories that rules are tested with;
 //! - [`cli`]: the process.
 //!
 //! ARCHITECTURE.md has the way of one notification through them.
 
+pub mod clock;
 pub mod diagnostic;
 pub mod report;
 
@@ -23,6 +25,8 @@ pub mod lua;
 
 pub mod engine;
 pub mod simulator;
+
+pub mod scenario;
 
 pub mod cli;
 

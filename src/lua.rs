@@ -31,6 +31,7 @@ mod permits;
 mod queue;
 mod repeats;
 mod restraint;
+mod run;
 mod sandbox;
 mod script;
 mod seat;
@@ -59,6 +60,8 @@ pub const GLOBALS: &str = include_str!("lua/globals.lua");
 pub struct Counters {
     /// Notifications that came in over streams.
     pub received: AtomicU64,
+    /// The same, counted once they were handed over or left out as known; without what was caught up.
+    pub brought: AtomicU64,
     /// Handed to rules' queues: once for each rule that a stream feeds.
     pub queued: AtomicU64,
     /// Of these, the ones whose handler ended, however it ended.

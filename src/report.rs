@@ -318,7 +318,42 @@ pub enum Level {
     Error,
 }
 
+impl Fate {
+    /// What it is and what comes of it, behind the script's name.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Died => "'s thread ended unexpectedly; its rules stand still until it is loaded anew",
+            Self::Lost => {
+                " does not come back from a run that was stopped; it is given up with its variables and loaded anew"
+            }
+            Self::Abandoned => {
+                " does not come back from a run that was stopped, as others before; its rules stand still until the \
+                 script is changed or the host is started again"
+            }
+            Self::Spent => "'s variables hold nearly all the memory that it may use; it is loaded anew, without them",
+        }
+    }
+}
+
+impl Level {
+    /// From the least on.
+    pub const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warn, Self::Error];
+
+    /// As it stands in the log's `level`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
 impl FailureKind {
+    /// All there are.
+    pub const ALL: [Self; 6] = [Self::Error, Self::Timeout, Self::Cpu, Self::Memory, Self::Denied, Self::Output];
+
     /// As it stands in the log's `kind`.
     pub fn name(self) -> &'static str {
         match self {

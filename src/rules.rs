@@ -7,9 +7,9 @@ pub mod inputs;
 pub mod json_schema;
 mod keys;
 mod limits;
-mod load;
+pub(crate) mod load;
 mod measure;
-mod node;
+pub(crate) mod node;
 mod parameters;
 pub mod pattern;
 mod permissions;
@@ -20,7 +20,7 @@ mod span;
 mod syntax;
 mod terms;
 mod top;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use tonic::{Code, Status};
 
 pub mod chat;
-mod clock;
 mod direct;
 mod dispatch;
 mod filters;
@@ -31,7 +30,7 @@ use server::Server;
 use state::Shared;
 use world::World;
 
-pub use clock::Clock;
+pub use crate::clock::Clock;
 pub use direct::{Observation, Payload};
 pub use hub::{LiveStream, Notification};
 pub use queue::CAPACITY;
@@ -163,6 +162,11 @@ impl Simulator {
     /// are played in the order they were given.
     pub fn script(&self, name: &str, reply: Reply, times: usize) {
         self.shared.state().scripts.add(name, reply, times);
+    }
+
+    /// The names of what was scripted and not yet played.
+    pub fn unplayed(&self) -> Vec<String> {
+        self.shared.state().scripts.waiting().map(str::to_owned).collect()
     }
 
     /// Forgets what was scripted and not yet played.

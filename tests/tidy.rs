@@ -11,8 +11,15 @@ use std::{
 use olvid_rules::schema::Catalog;
 
 /// The modules by floor, from the bottom. A module uses those below its floor and itself.
-const FLOORS: &[&[&str]] =
-    &[&["diagnostic", "report"], &["schema"], &["daemon", "rules"], &["lua"], &["engine", "simulator"], &["cli"]];
+const FLOORS: &[&[&str]] = &[
+    &["diagnostic", "report", "clock"],
+    &["schema"],
+    &["daemon", "rules"],
+    &["lua"],
+    &["engine", "simulator"],
+    &["scenario"],
+    &["cli"],
+];
 
 /// Pairs on one floor that may meet: the log shows diagnostics.
 const NEIGHBOURS: &[(&str, &str)] = &[("report", "diagnostic")];
@@ -75,6 +82,8 @@ const NAMES: &[(&str, &[&str])] = &[
     ("cli/control", &["status"]),
     ("cli/status", &["status"]),
     ("cli/catalog", &["value"]),
+    // Keys of scenario files, and the noun by which it is found where a command is carried out.
+    ("scenario", &["name", "message", "contacts", "groups", "messages", "group", "discussion"]),
     ("simulator", &["admin", "identities", "count"]),
     ("simulator/direct", &["name", "size"]),
 ];

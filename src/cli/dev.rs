@@ -18,6 +18,8 @@ use super::{
     host::Host,
     output,
 };
+mod recording;
+
 use crate::{
     daemon::{Daemon, Secret, Settings, TlsFiles},
     diagnostic::is_refused,
@@ -59,7 +61,10 @@ pub(super) fn run(arguments: &Dev) -> Done {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(exit::IO, &error.to_string()),
     };
-    let done = runtime.block_on(chat(arguments, &rules));
+    let done = match &arguments.record {
+        Some(file) => runtime.block_on(recording::chat(arguments, &rules, file)),
+        None => runtime.block_on(chat(arguments, &rules)),
+    };
     runtime.shutdown_background();
     done.or_else(|mistake| output::failure(exit::IO, &mistake))
 }

@@ -85,6 +85,12 @@ pub(super) fn close() {
     }
 }
 
+/// Tells the time in UTC wherever the machine stands. To be called while there is one thread only.
+pub(super) fn in_utc() {
+    // SAFETY: no other thread is there to read the environment meanwhile.
+    unsafe { std::env::set_var("TZ", "UTC0") };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

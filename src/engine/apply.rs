@@ -64,7 +64,7 @@ impl Engine {
             }
         }
         for rule in rules.keys().filter(|rule| !self.running.queues.contains_key(*rule)).cloned().collect::<Vec<_>>() {
-            self.running.queues.insert(rule, RuleQueue::counted(&self.counters));
+            self.running.queues.insert(rule, RuleQueue::counted(&self.counters, &self.clock));
         }
         self.replace_scripts(&plan, &view, &rules, prepared, generation);
         for rule in &plan.removed {

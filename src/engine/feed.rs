@@ -6,7 +6,10 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -320,11 +323,13 @@ impl Feed {
                 Wake::Dry(waited) => self.leave_dry(waited),
                 Wake::Message(Ok(Some(first))) => {
                     let (mut batch, end) = ready(first, &mut messages);
+                    let brought = batch.len() as u64;
                     if let Some(catch_up) = &mut self.catch_up {
                         let now = now();
                         batch.retain(|notification| catch_up.is_new(notification, now));
                     }
                     self.received(&batch, false).await;
+                    self.counters.brought.fetch_add(brought, Ordering::AcqRel);
                     match end {
                         _ if self.remaining == Some(0) => return End::Completed,
                         None => {}

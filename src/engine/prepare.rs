@@ -159,6 +159,7 @@ impl Engine {
         let mut read = Vec::new();
         let loading = changed.into_iter().map(|mut spec| {
             spec.inputs = Inputs::telling(Arc::clone(&self.grown));
+            (spec.clock, spec.aside) = (self.clock.clone(), self.aside.clone());
             read.push((spec.key.clone(), spec.inputs.clone()));
             let (daemon, reporter) = (Some(self.daemon.clone()), self.reporter.clone());
             let (key, counters) = (spec.key.clone(), Arc::clone(&self.counters));

@@ -11,6 +11,7 @@ use mlua::{Table, Value};
 
 use super::{buffers::Held, convert::LuaDatum};
 use crate::{
+    clock::Clock,
     daemon::{CallError, Daemon, Disposition, Messages},
     schema::{
         Command, Kind, Message, Shape, Upload,
@@ -143,10 +144,15 @@ impl Pending {
     }
 
     /// Carries it out; what a download brings is held, too.
-    pub(super) async fn carry_out(self, daemon: Option<Daemon>, held: &Held) -> Result<Outcome, CallError> {
+    pub(super) async fn carry_out(
+        self,
+        daemon: Option<Daemon>,
+        held: &Held,
+        clock: &Clock,
+    ) -> Result<Outcome, CallError> {
         match self {
             Self::Sleep(duration) => {
-                tokio::time::sleep(duration).await;
+                clock.sleep_until(clock.instant() + duration).await;
                 return Ok(Outcome::Done);
             }
             Self::Refused(_, refusal) => return Ok(Outcome::Refused(refusal)),

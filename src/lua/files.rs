@@ -45,6 +45,8 @@ pub(super) struct Files {
     /// The root as the user wrote it, for display.
     shown: String,
     inputs: Inputs,
+    /// In whose tree what is saved goes, instead of where it is meant to.
+    aside: Option<PathBuf>,
     /// Modules that were looked for and are not there.
     missing: Cell<usize>,
     /// The modules that were read, while somebody wants to look at them.
@@ -53,7 +55,12 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(root: PathBuf, shown: String, inputs: Inputs) -> Self {
-        Self { root, shown, inputs, missing: Cell::new(0), texts: RefCell::new(Some(Vec::new())) }
+        Self { root, shown, inputs, aside: None, missing: Cell::new(0), texts: RefCell::new(Some(Vec::new())) }
+    }
+
+    /// Keeps what is saved in the tree of another directory, where it is found again: nothing changes that was there.
+    pub(super) fn aside(self, aside: Option<PathBuf>) -> Self {
+        Self { aside, ..self }
     }
 
     /// Compiles a module: `lib.util` is `lib/util.lua` or `lib/util/init.lua` below the script's directory.
@@ -109,6 +116,7 @@ impl Files {
     /// Reads a file of at most so many bytes where that is permitted.
     pub(super) fn read(&self, permits: &[Permit], path: &str, most: usize) -> Result<Vec<u8>, Refused> {
         let real = self.permitted(permits, Act::Read, path)?;
+        let real = self.beside(&real).filter(|saved| saved.exists()).unwrap_or(real);
         let failed = |error: io::Error| self.failed("read", path, &error);
         // A pipe is opened too, instead of waited for, and then refused.
         let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&real).map_err(failed)?;
@@ -135,6 +143,7 @@ impl Files {
     /// Saves content under a name that some stranger chose, where that is permitted; returns the path.
     pub(super) fn save(&self, permits: &[Permit], folder: &str, name: &str, content: &[u8]) -> Result<String, Refused> {
         let real = self.permitted(permits, Act::Write, folder)?;
+        let real = self.beside(&real).unwrap_or(real);
         let failed = |error: io::Error| self.failed("save to", folder, &error);
         fs::create_dir_all(&real).map_err(failed)?;
         let name = harmless(name);
@@ -165,6 +174,11 @@ impl Files {
             return Err(format!("`{}` is no path", path.escape_debug()).into());
         }
         permits::path(permits, act, &self.real_root()?.join(path), path)
+    }
+
+    /// What stands for a path in the tree of the directory aside.
+    fn beside(&self, real: &Path) -> Option<PathBuf> {
+        self.aside.as_ref().map(|aside| aside.join(real.strip_prefix("/").unwrap_or(real)))
     }
 
     /// Whether what was opened is what the path, which was found to be permitted, still leads to: no link was put in its

@@ -14,7 +14,6 @@ use std::{
 };
 
 use mlua::{Function, Lua, LuaString, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
-use tokio::time::Instant;
 
 use super::{
     buffers::{Buffers, Held},
@@ -32,6 +31,7 @@ use super::{
     voice::Voice,
 };
 use crate::{
+    clock::Clock,
     daemon::CallError,
     report::{Event, Level, Reporter},
     rules::Limits,
@@ -55,6 +55,7 @@ pub(super) struct Host {
     pub(super) reporter: Reporter,
     /// Whether commands of administration exist here.
     pub(super) admin: bool,
+    pub(super) clock: Clock,
     /// Who speaks: the run that is being resumed, or nobody.
     pub(super) voice: RefCell<Voice>,
     /// The permissions of all its rules' files: what holds while there is no run.
@@ -78,6 +79,7 @@ impl Host {
         files: Files,
         reporter: Reporter,
         admin: bool,
+        clock: Clock,
     ) -> mlua::Result<Rc<Self>> {
         let list = lua.create_table()?;
         list.raw_set("__name", "list")?;
@@ -88,6 +90,7 @@ impl Host {
             script,
             reporter,
             admin,
+            clock,
             voice: RefCell::default(),
             permits: RefCell::default(),
             buffers: Buffers::new(Limits::default().memory),
@@ -133,7 +136,12 @@ impl Host {
     pub(super) fn tell_failure(&self, claim: &Claim, fault: Fault) {
         let Seat { lane, generation, rule, .. } = &*claim.seat;
         let failure = fault.of(claim, &self.script);
-        if let Some(due) = lane.told.failure(*generation, failure, rule.limits.log_rate, Instant::now(), &self.reporter)
+        if self.clock.is_manual() {
+            // Whoever tries a script out looks at each.
+            return self.reporter.emit(&Event::RunFailed(failure));
+        }
+        if let Some(due) =
+            lane.told.failure(*generation, failure, rule.limits.log_rate, self.clock.instant(), &self.reporter)
         {
             self.owing.borrow_mut().add(&lane.told, due);
         }
@@ -266,7 +274,7 @@ impl Host {
         }
         if let Some(seat) = &voice.seat {
             let origin = || voice.origin(&self.script, None);
-            match seat.lane.told.line(level, seat.rule.limits.log_rate, Instant::now(), origin) {
+            match seat.lane.told.line(level, seat.rule.limits.log_rate, self.clock.instant(), origin) {
                 Passage::Open(before) => before.iter().for_each(|event| self.reporter.emit(event)),
                 Passage::Shut(due) => {
                     self.owing.borrow_mut().add(&seat.lane.told, due);

@@ -67,13 +67,14 @@ pub(super) fn load(
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let place = spec.place();
     let source = read(spec, place)?;
-    let files = Files::new(spec.root.clone(), spec.shown_root.clone(), spec.inputs.clone());
+    let files = Files::new(spec.root.clone(), spec.shown_root.clone(), spec.inputs.clone()).aside(spec.aside.clone());
     let broken = |error: mlua::Error| {
         let diagnostic = Diagnostic::error("script-failed", format!("the host could not be set up: {error}"));
         vec![located(diagnostic, place)]
     };
     let lua = sandbox::new_vm().map_err(broken)?;
-    let host = Host::new(&lua, Arc::clone(&spec.name), files, reporter.clone(), admin).map_err(broken)?;
+    let host = Host::new(&lua, Arc::clone(&spec.name), files, reporter.clone(), admin, spec.clock.clone());
+    let host = host.map_err(broken)?;
     #[cfg(test)]
     super::tests::stray(&lua, &spec.root).map_err(broken)?;
     host.permits.borrow_mut().clone_from(&spec.permits);
@@ -166,6 +167,10 @@ fn inline_place(source: &Arc<Source>, code: &str, first: usize, span: Range<usiz
 /// Runs the prelude and the methods; both are ours and tested.
 fn set_up(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let functions = host::functions(lua, host)?;
+    if host.clock.is_manual() {
+        let clock = host.clock.clone();
+        functions.raw_set("time", lua.create_function(move |_, ()| Ok(clock.now() / 1000))?)?;
+    }
     let chunk =
         |text: &'static str, name: &str| lua.load(text).set_name(format!("=[{name}]")).set_mode(ChunkMode::Text);
     let prelude: Table = chunk(PRELUDE, "olvid").call(functions)?;

@@ -242,6 +242,17 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
 end
 
 local globals = _G
+
+-- Only where time is set by hand: the stock functions ask the system.
+if host.time then
+  local time, date, now = os.time, os.date, host.time
+  os.time = function(at)
+    if at == nil then return now() end
+    return time(at)
+  end
+  os.date = function(format, at) return date(format or "%c", at or now()) end
+end
+
 globals.olvid = olvid
 local libraries = { coroutine = coroutine, log = log, string = string, table = table, math = math, utf8 = utf8, os = os }
 for name, library in next, libraries do

@@ -23,6 +23,7 @@ use super::{
     told::Told,
 };
 use crate::{
+    clock::Clock,
     rules::{Order, Rule},
     schema::order::OrderKey,
 };
@@ -60,6 +61,7 @@ pub(super) struct Lane {
     /// What its scripts said and what is owed of it.
     pub(super) told: Arc<Told>,
     all: Arc<Counters>,
+    clock: Clock,
     state: Mutex<State>,
 }
 
@@ -121,17 +123,18 @@ pub(super) struct Work {
 impl RuleQueue {
     /// Makes an empty queue that no script serves: what is put in waits until it is attached to one.
     pub fn new() -> Self {
-        Self::counted(&Arc::default())
+        Self::counted(&Arc::default(), &Clock::system())
     }
 
-    /// Makes one that counts what it accepts among all that is accepted, too.
-    pub fn counted(all: &Arc<Counters>) -> Self {
+    /// Makes one that counts what it accepts among all that is accepted, too, at the time of a clock.
+    pub fn counted(all: &Arc<Counters>, clock: &Clock) -> Self {
         Self(Arc::new(Lane {
             credits: Semaphore::new(CREDITS),
             counters: LaneCounters::default(),
             restraint: Restraint::default(),
             told: Arc::default(),
             all: Arc::clone(all),
+            clock: clock.clone(),
             state: Mutex::default(),
         }))
     }
@@ -166,9 +169,14 @@ impl RuleQueue {
         &self.0.counters
     }
 
+    /// Whether something waits that may run now.
+    pub fn may_start(&self) -> bool {
+        self.0.state().next().is_some()
+    }
+
     /// Where the rule is silent for now, because exchanges went round in circles.
     pub fn silences(&self) -> Vec<Silence> {
-        self.0.restraint.silences(Instant::now())
+        self.0.restraint.silences(self.0.clock.instant())
     }
 }
 
@@ -183,6 +191,11 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The present moment.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.instant()
+    }
+
     fn accept(self: &Arc<Self>, batch: &[Bytes], caught_up: bool) -> bool {
         let mut state = self.state();
         if state.retired {
@@ -190,7 +203,7 @@ impl Lane {
         }
         self.counters.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
         self.all.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
-        let arrived = Instant::now();
+        let arrived = self.clock.instant();
         let waiting = |bytes: &Bytes| Waiting { key: None, bytes: bytes.clone(), caught_up, arrived };
         state.waiting.extend(batch.iter().map(waiting));
         state.tell(self);
@@ -321,16 +334,21 @@ impl State {
         }
     }
 
-    fn take(&mut self) -> Option<Work> {
+    /// Where the first notification stands that may run now, and which line it is of.
+    fn next(&mut self) -> Option<(usize, Option<u64>)> {
         let Serving { rule, key, .. } = self.serving.as_ref()?;
         let limit = if rule.order == Order::Rule { 1 } else { rule.concurrency };
         if self.claims.len() >= limit {
             return None;
         }
-        let (at, key) = match rule.order {
-            Order::Discussion => first_free(&mut self.waiting, &self.claims, rule, key)?,
-            Order::Rule | Order::None => (0, None),
-        };
+        match rule.order {
+            Order::Discussion => first_free(&mut self.waiting, &self.claims, rule, key),
+            Order::Rule | Order::None => (!self.waiting.is_empty()).then_some((0, None)),
+        }
+    }
+
+    fn take(&mut self) -> Option<Work> {
+        let (at, key) = self.next()?;
         let Waiting { bytes, caught_up, arrived, .. } = self.waiting.remove(at)?;
         let (claim, generation) = (self.next_claim, self.generation);
         self.next_claim += 1;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use self::{
     likeness::Texts,
@@ -28,6 +28,7 @@ use super::{
     seat::{Claim, Seat},
 };
 use crate::{
+    clock::Clock,
     daemon::{CallError, Daemon, Disposition},
     report::{Event, Loop, Origin, Reporter, Restrained},
     rules::Rule,
@@ -111,7 +112,7 @@ fn is_own(rule: &Rule, notification: &[u8]) -> bool {
 fn is_of_loop(seat: &Seat, notification: &[u8]) -> bool {
     let restraint = &seat.lane.restraint;
     restraint.has_stopped.load(Ordering::Relaxed)
-        && restraint.state().loops.leaves_out(party(seat, notification), Instant::now())
+        && restraint.state().loops.leaves_out(party(seat, notification), seat.lane.now())
 }
 
 fn party(seat: &Seat, notification: &[u8]) -> Party {
@@ -128,7 +129,7 @@ pub(super) fn asks(
     deadline: Instant,
 ) -> (Leave, Option<impl Future<Output = ()> + use<>>) {
     let Some(command) = pending.begins() else { return (Leave::At(None), None) };
-    let now = Instant::now();
+    let now = host.clock.instant();
     if command.speaks
         && let Err(until) = goes_on(claim, host, pending, command, now)
     {
@@ -157,17 +158,18 @@ impl Leave {
         pending: Pending,
         daemon: Option<Daemon>,
         held: &Held,
+        clock: &Clock,
     ) -> Result<Outcome, CallError> {
         match self {
             Self::At(None) => {}
-            Self::At(Some(at)) => sleep_until(at).await,
+            Self::At(Some(at)) => clock.sleep_until(at).await,
             Self::Never => {
                 let message = "the exchange goes round in circles: the rule is silent there for now";
                 let refusal = CallError::new("RESOURCE_EXHAUSTED", message, Disposition::Slower);
                 return Ok(Outcome::Refused(refusal));
             }
         }
-        pending.carry_out(daemon, held).await
+        pending.carry_out(daemon, held, clock).await
     }
 }
 
@@ -228,7 +230,7 @@ fn thing(seat: &Seat) -> Arc<str> {
 /// What a worker is to tell of a lane that comes to it: the end of what began before. Another limit than the one that was
 /// exceeded begins anew.
 pub(super) fn inherited(seat: &Seat, host: &Host) -> Vec<impl Future<Output = ()> + use<>> {
-    let now = Instant::now();
+    let now = host.clock.instant();
     let mut state = seat.lane.restraint.state();
     if !state.loops.has_stops() && !state.pace.is_slowed() {
         return Vec::new();
@@ -243,11 +245,11 @@ pub(super) fn inherited(seat: &Seat, host: &Host) -> Vec<impl Future<Output = ()
 /// Tells what is over from a moment on. Several may wait for the same: the first one tells it.
 fn tell(seat: &Seat, host: &Host, from: Instant) -> impl Future<Output = ()> + use<> {
     let (lane, reporter) = (Arc::clone(&seat.lane), host.reporter.clone());
-    let (origin, thing) = (seat.origin(&host.script, None), thing(seat));
+    let (origin, thing, clock) = (seat.origin(&host.script, None), thing(seat), host.clock.clone());
     async move {
         let mut next = Some(from);
         while let Some(at) = next {
-            sleep_until(at).await;
+            clock.alarm(at).await;
             next = tell_now(&lane, &reporter, &origin, &thing);
         }
     }
@@ -258,7 +260,7 @@ fn tell_now(lane: &Lane, reporter: &Reporter, origin: &Origin, thing: &Arc<str>)
     if lane.is_retired() {
         return None;
     }
-    let now = Instant::now();
+    let now = lane.now();
     let mut state = lane.restraint.state();
     let (resumed, slowness) = (state.loops.resumed(now), state.pace.slowness(now));
     drop(state);

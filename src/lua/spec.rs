@@ -13,6 +13,7 @@ use super::{
     script::{LOADING, unfinished},
 };
 use crate::{
+    clock::Clock,
     diagnostic::{Diagnostic, Place, distinct},
     report::Reporter,
     rules::{Handler, Limits, Orphan, Rule, RuleSet, inputs::Inputs},
@@ -45,6 +46,10 @@ pub struct ScriptSpec {
     pub(super) permits: Vec<Permit>,
     /// What loading it read or looked for so far; a clone is the same record. A rule file is recorded by its set.
     pub inputs: Inputs,
+    /// What its handlers take for the time.
+    pub clock: Clock,
+    /// A directory in whose tree what it saves goes instead of where it is meant to; none: it goes there.
+    pub aside: Option<PathBuf>,
     /// Where each of its rules names it, and the function they name.
     pub(super) origins: Vec<(Place, Option<String>)>,
 }
@@ -131,8 +136,21 @@ impl ScriptSpec {
             ScriptKey::Inline(_) => file.to_owned(),
         };
         let shown_root = folder(Path::new(&name)).display().to_string();
+        let (clock, aside) = (Clock::system(), None);
         let (root, rules, permits, origins) = (folder(&path), Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.into(), key, text, root, shown_root, rules, permits, inputs: Inputs::default(), origins }
+        Self {
+            name: name.into(),
+            key,
+            text,
+            root,
+            shown_root,
+            rules,
+            permits,
+            inputs: Inputs::default(),
+            clock,
+            aside,
+            origins,
+        }
     }
 
     /// Loads the scripts of all rules aside, refused rules' too, with commands of administration: whether a key for them is

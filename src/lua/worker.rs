@@ -18,25 +18,27 @@ use mlua::{IntoLuaMulti, Thread, Value};
 use tokio::{
     select,
     task::yield_now,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     Counters,
-    call::{Outcome, Pending, RunStreams},
+    call::Outcome,
     failure::Scene,
     fault::Fault,
-    interrupt::{self, Bounds, Breach, Stopped, heap},
+    interrupt::{self, Breach, Stopped, heap},
     load::Loaded,
     mailbox::{Mail, Mailbox},
     permits::Permit,
     queue::{Lane, Next, Work},
-    restraint::{self, Leave},
+    restraint,
+    run::Run,
     seat::{Claim, Seat},
     told::Owing,
     voice::Voice,
 };
 use crate::{
+    clock::Clock,
     daemon::{CallError, Daemon},
     report::{Event, FailureKind, Reporter},
 };
@@ -58,18 +60,6 @@ const WORTH_RELEASING: usize = 1024 * 1024;
 
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
-
-struct Run {
-    claim: Claim,
-    thread: Thread,
-    /// Bytes that it has said.
-    said: usize,
-    deadline: Instant,
-    bounds: Bounds,
-    /// The last command it waited for, to name what a timeout interrupted.
-    waits_for: Option<Arc<str>>,
-    streams: RunStreams,
-}
 
 /// A run's future: which run, and what came of it, or nothing when its time was over.
 type Waiting = Pin<Box<dyn Future<Output = (u64, Option<Result<Outcome, CallError>>)>>>;
@@ -128,13 +118,13 @@ impl Worker {
             Owing,
             Deadline,
         }
-        let mailbox = Arc::clone(&self.mailbox);
+        let (mailbox, clock) = (Arc::clone(&self.mailbox), self.script.host.clock.clone());
         while !self.is_finished() {
             if self.runs.is_empty() {
                 self.tidy();
             }
             let deadline = until(self.stop_at);
-            let owing = until(self.script.host.owing.borrow().next());
+            let owing = alarm(&clock, self.script.host.owing.borrow().next());
             let wake = select! {
                 Some((run, answer)) = self.waiting.next(), if !self.waiting.is_empty() => Wake::Answer(run, answer),
                 mails = mailbox.take() => Wake::Mail(mails),
@@ -240,9 +230,6 @@ impl Worker {
                 return self.settle(claim, Some(Fault::new(FailureKind::Error, &message)));
             }
         };
-        let limits = &seat.rule.limits;
-        let deadline = Instant::now() + limits.timeout;
-        let bounds = Bounds::new(deadline, limits.cpu, self.memory);
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
@@ -251,8 +238,7 @@ impl Worker {
             Ok(thread) => {
                 let id = self.next_run;
                 self.next_run += 1;
-                let streams = RunStreams::default();
-                let run = Run { claim, thread, said: 0, deadline, bounds, waits_for: None, streams };
+                let run = Run::new(claim, thread, &self.script.host.clock, self.memory);
                 self.resume(id, run, (handler, table, about));
             }
             Err(error) => self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
@@ -282,8 +268,9 @@ impl Worker {
             }
             // Memory that ran out where Lua cannot collect any, as in deep recursion: no handler of errors is called.
             (Some(Value::Boolean(false)), Some(Value::String(text))) if text == NO_MEMORY => {
-                self.settle(run.claim, Some(Fault::memory(self.memory)));
+                self.script.host.tell_failure(&run.claim, Fault::memory(self.memory));
                 self.recover();
+                self.release(run.claim, true);
             }
             (_, error) => self.settle(run.claim, Some(Fault::undescribed(error.as_ref()))),
         }
@@ -294,12 +281,14 @@ impl Worker {
         let (breach, is_lost) = (stopped.breach, stopped.is_lost);
         self.script.host.forget_pending();
         let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
-        self.settle(run.claim, Some(fault));
+        self.script.host.tell_failure(&run.claim, fault);
         drop(run.thread);
         self.is_lost |= is_lost;
+        // Who sees the run as ended sees what else ended with it.
         if breach == Breach::Memory {
             self.recover();
         }
+        self.release(run.claim, true);
     }
 
     /// Collects what a run left that took all memory. What the script's variables hold stays: where that leaves too little
@@ -336,11 +325,14 @@ impl Worker {
         let pending = run.streams.watch(pending);
         let (deadline, daemon) = (run.deadline, self.daemon.clone());
         let (leave, later) = restraint::asks(&mut run.claim, &self.script.host, &pending, deadline);
-        run.waits_for = Some(name_of(&pending, &leave));
+        let limit = run.waits(&pending, &leave);
         self.runs.insert(id, run);
         self.tell_later(later);
-        let answer = async move { leave.carry_out(pending, daemon, &held).await };
-        self.waiting.push(Box::pin(async move { (id, timeout_at(deadline, answer).await.ok()) }));
+        let clock = self.script.host.clock.clone();
+        self.waiting.push(Box::pin(async move {
+            let answer = leave.carry_out(pending, daemon, &held, &clock);
+            (id, clock.within(deadline, limit, answer).await)
+        }));
     }
 
     fn tell_later(&mut self, all: impl IntoIterator<Item = impl Future<Output = ()> + 'static>) {
@@ -354,7 +346,8 @@ impl Worker {
     }
 
     fn go_on(&mut self, id: u64, answer: Option<Result<Outcome, CallError>>) {
-        let Some(run) = self.runs.remove(&id) else { return };
+        let Some(mut run) = self.runs.remove(&id) else { return };
+        run.goes_on(&self.script.host.clock);
         let lane = Arc::clone(&run.claim.seat.lane);
         match answer.map(|outcome| self.script.host.answer(&self.script.lua, outcome)) {
             Some(Ok(values)) => self.resume(id, run, values),
@@ -386,6 +379,10 @@ impl Worker {
         if let Some(fault) = fault {
             self.script.host.tell_failure(&claim, fault);
         }
+        self.release(claim, failed);
+    }
+
+    fn release(&mut self, claim: Claim, failed: bool) {
         let seat = Rc::clone(&claim.seat);
         if claim.release(failed) && seat.earn() {
             self.earned.push(seat);
@@ -394,7 +391,8 @@ impl Worker {
 
     /// Tells of what is owed to the log.
     fn tell(&self, what: fn(&mut Owing, Instant, &Reporter)) {
-        what(&mut self.script.host.owing.borrow_mut(), Instant::now(), &self.script.host.reporter);
+        let host = &self.script.host;
+        what(&mut host.owing.borrow_mut(), host.clock.instant(), &host.reporter);
     }
 
     /// Names what is late: the runs under way, and for each rule what still waits.
@@ -431,8 +429,10 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-fn name_of(pending: &Pending, leave: &Leave) -> Arc<str> {
-    let Some(command) = pending.command() else { return "sleep".into() };
-    let held_back = if leave.is_held_back() { ", held back by the rule's `command_rate`" } else { "" };
-    format!("olvid.{}{held_back}", command.name).into()
+/// The same on a clock.
+async fn alarm(clock: &Clock, at: Option<Instant>) {
+    match at {
+        Some(at) => clock.alarm(at).await,
+        None => std::future::pending().await,
+    }
 }

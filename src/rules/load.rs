@@ -17,13 +17,13 @@ use super::{
 use crate::diagnostic::{Diagnostic, Place, Source};
 
 /// A rule file that was read.
-pub(super) struct Text {
-    pub(super) path: PathBuf,
-    pub(super) source: Arc<Source>,
+pub(crate) struct Text {
+    pub(crate) path: PathBuf,
+    pub(crate) source: Arc<Source>,
 }
 
 /// Reads every rule file that the paths lead to, each once.
-pub(super) fn texts(paths: &[PathBuf], inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Vec<Text> {
+pub(crate) fn texts(paths: &[PathBuf], inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Vec<Text> {
     let mut files = Vec::new();
     for path in paths {
         match fs::metadata(path) {
@@ -158,7 +158,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
 }
 
 /// The path beside a missing one whose name is nearest to it.
-pub(super) fn near(path: &Path) -> Option<String> {
+pub(crate) fn near(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?;
@@ -169,6 +169,6 @@ pub(super) fn near(path: &Path) -> Option<String> {
     Some(folder.map_or_else(|| near.to_owned(), |folder| shown(&folder.join(near))))
 }
 
-pub(super) fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
 }

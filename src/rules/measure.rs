@@ -53,7 +53,7 @@ impl Measure {
     }
 
     /// What a number without a unit means.
-    pub(super) fn number(self, number: u64) -> u64 {
+    pub(crate) fn number(self, number: u64) -> u64 {
         if self == Self::Time { number.saturating_mul(1000) } else { number }
     }
 
@@ -83,7 +83,7 @@ impl Measure {
     }
 
     /// What a value of this kind is called.
-    pub(super) fn what(self) -> &'static str {
+    pub(crate) fn what(self) -> &'static str {
         match self {
             Self::Time => "a time",
             Self::Size => "a size",
@@ -92,7 +92,7 @@ impl Measure {
     }
 
     /// How it is written.
-    pub(super) fn forms(self) -> String {
+    pub(crate) fn forms(self) -> String {
         match self {
             Self::Time => "write `30s`, `500ms`, `2m` or `1h`; a number alone counts seconds".to_owned(),
             Self::Size => {

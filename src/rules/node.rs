@@ -6,14 +6,14 @@ use crate::schema::encode::{Datum, View};
 
 /// A value.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) mark: Mark,
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) mark: Mark,
 }
 
 /// What a value is.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Signed(i64),
@@ -30,17 +30,17 @@ pub(super) enum Value {
 
 /// A key with its value.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Of a key that is no text, its display form.
-    pub(super) key: String,
-    pub(super) value: Node,
+    pub(crate) key: String,
+    pub(crate) value: Node,
     /// The key's byte.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 /// What leads to a value's place.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Mark {
+pub(crate) enum Mark {
     /// A scalar, at this byte.
     At(usize),
     /// The how-manieth list or table that the parser opens.
@@ -49,17 +49,17 @@ pub(super) enum Mark {
 
 impl Node {
     /// The text of a text.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
     /// Names what was found, with a glimpse of it.
-    pub(super) fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         self.view().what()
     }
 
     /// The first scalar's byte.
-    pub(super) fn inner_mark(&self) -> Option<usize> {
+    pub(crate) fn inner_mark(&self) -> Option<usize> {
         match (self.mark, &self.value) {
             (Mark::At(at), _) => Some(at),
             (_, Value::Map(entries)) => entries.first().map(|entry| entry.at),
@@ -85,7 +85,7 @@ impl Node {
 
 impl Value {
     /// The display form of a scalar as a key.
-    pub(super) fn key(self) -> String {
+    pub(crate) fn key(self) -> String {
         match self {
             Self::Text(text) => text,
             Self::Bool(truth) => truth.to_string(),
@@ -99,7 +99,7 @@ impl Value {
 
 /// A request as an author writes it: some entries of a rule, or any value below them.
 #[derive(Debug)]
-pub(super) enum Parameter<'n> {
+pub(crate) enum Parameter<'n> {
     /// The rule's entries that are parameters, under the names that the request has for them.
     Request(&'n [(String, &'n Entry)]),
     /// A value below.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     keys,
-    node::{Entry, Node, Parameter, Value},
+    node::{Entry, Parameter, Value},
     pattern,
     resolve::Context,
     top,
@@ -133,27 +133,7 @@ fn place(context: &Context<'_>, named: &Named<'_>, path: &[Step], at_key: bool) 
         Step::Key(name) => named.iter().find(|(known, _)| known == name).map(|(_, entry)| *entry),
         Step::Index(_) => None,
     });
-    let Some(mut entry) = first else { return document.source.line(1) };
-    let mut node: &Node = &entry.value;
-    let mut in_list = false;
-    for step in &path[1..] {
-        match (&node.value, step) {
-            (Value::Map(entries), Step::Key(name)) => {
-                let Some(found) = entries.iter().find(|entry| entry.key == *name) else { break };
-                (entry, node, in_list) = (found, &found.value, false);
-            }
-            (Value::List(items), Step::Index(at)) => {
-                let Some(found) = items.get(*at) else { break };
-                (node, in_list) = (found, true);
-            }
-            _ => break,
-        }
-    }
-    match (at_key, in_list) {
-        (true, _) => document.key_place(entry),
-        (_, true) => document.place(node),
-        _ => document.value_place(entry),
-    }
+    first.map_or_else(|| document.source.line(1), |entry| document.place_behind(entry, &path[1..], at_key))
 }
 
 fn unknown_parameter(context: &Context<'_>, subscription: &Subscription, name: &str) -> Diagnostic {

@@ -21,7 +21,10 @@ use super::{
     scan::{self, MAX_DEPTH},
     span, syntax,
 };
-use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::{
+    diagnostic::{Diagnostic, Place, Source},
+    schema::encode::Step,
+};
 
 /// Values and keys of one file, those that anchors multiply included: 5,000 rules have about 100,000.
 const MAX_NODES: usize = 300_000;
@@ -38,15 +41,15 @@ const MAX_PROBED: usize = 10 << 20;
 
 /// A parsed file.
 #[derive(Debug)]
-pub(super) struct Document {
-    pub(super) source: Arc<Source>,
-    pub(super) root: Node,
+pub(crate) struct Document {
+    pub(crate) source: Arc<Source>,
+    pub(crate) root: Node,
     marks: Marks,
     probed: Cell<usize>,
 }
 
 /// Parses a text, or tells why there is nothing to work with. Mistakes that leave a tree are pushed to `diagnostics`.
-pub(super) fn parse(source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>) -> Result<Document, Box<Diagnostic>> {
+pub(crate) fn parse(source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>) -> Result<Document, Box<Diagnostic>> {
     let place = |span: Range<usize>| Place { source: Arc::clone(source), span };
     scan::check(&source.text).map_err(|refusal| {
         let diagnostic = Diagnostic::error(refusal.code, refusal.message).at(place(refusal.span));
@@ -61,7 +64,7 @@ pub(super) fn parse(source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>) -> 
 
 impl Document {
     /// The place of a value: a scalar's text on its line, a list's or table's first characters.
-    pub(super) fn place(&self, node: &Node) -> Place {
+    pub(crate) fn place(&self, node: &Node) -> Place {
         // Out of probes, it comes behind the mistakes whose places are known, where it is cut from what is shown.
         let end = self.source.text.len();
         let span = self.span(node).unwrap_or(end..end);
@@ -69,10 +72,33 @@ impl Document {
     }
 
     /// The place of an entry's value, or of its key where there is no value to point at.
-    pub(super) fn value_place(&self, entry: &Entry) -> Place {
+    pub(crate) fn value_place(&self, entry: &Entry) -> Place {
         match self.span(&entry.value) {
             Some(span) if !matches!(entry.value.value, Value::Null) => Place { source: Arc::clone(&self.source), span },
             _ => self.key_place(entry),
+        }
+    }
+
+    /// The place of what a path leads to from an entry's value, or of the nearest thing on the way to it.
+    pub(crate) fn place_behind(&self, entry: &Entry, path: &[Step], at_key: bool) -> Place {
+        let (mut entry, mut node, mut in_list) = (entry, &entry.value, false);
+        for step in path {
+            match (&node.value, step) {
+                (Value::Map(entries), Step::Key(name)) => {
+                    let Some(found) = entries.iter().find(|entry| entry.key == *name) else { break };
+                    (entry, node, in_list) = (found, &found.value, false);
+                }
+                (Value::List(items), Step::Index(at)) => {
+                    let Some(found) = items.get(*at) else { break };
+                    (node, in_list) = (found, true);
+                }
+                _ => break,
+            }
+        }
+        match (at_key, in_list) {
+            (true, _) => self.key_place(entry),
+            (_, true) => self.place(node),
+            _ => self.value_place(entry),
         }
     }
 
@@ -87,7 +113,7 @@ impl Document {
     }
 
     /// The place of a key.
-    pub(super) fn key_place(&self, entry: &Entry) -> Place {
+    pub(crate) fn key_place(&self, entry: &Entry) -> Place {
         let span = span::scalar(&self.source.text, entry.at, Some(&entry.key));
         Place { source: Arc::clone(&self.source), span }
     }

@@ -1,4 +1,4 @@
-//! Who did what a notification tells, and which commands others notice.
+//! Who did what a notification tells, which commands others notice, and which only read.
 //!
 //! Read from options of the RPCs (`proto/olvid_rules/acts.proto`), so that no name of it stands in the program. What
 //! follows from it (leaving out one's own acts, stopping loops) is the scripts' floor's.
@@ -16,6 +16,8 @@ use super::{
 };
 
 const AUTHOR: &str = "olvid_rules.author";
+const IDEMPOTENCY: &str = "idempotency_level";
+const NO_SIDE_EFFECTS: i32 = 1;
 const SPEAKS: &str = "olvid_rules.speaks";
 
 /// Where a notification says who did what it tells.
@@ -46,6 +48,13 @@ impl AuthorPath {
 /// Whether others notice what a command does.
 pub(super) fn speaks(rpc: &MethodDescriptor) -> bool {
     matches!(option(rpc, SPEAKS), Some(Value::Bool(true)))
+}
+
+/// Whether a command changes nothing: protobuf's own option says so.
+pub(super) fn reads(rpc: &MethodDescriptor) -> bool {
+    let options = rpc.options();
+    let level = options.get_field_by_name(IDEMPOTENCY);
+    matches!(level.as_deref(), Some(Value::EnumNumber(NO_SIDE_EFFECTS)))
 }
 
 fn option(rpc: &MethodDescriptor, name: &str) -> Option<Value> {
@@ -104,6 +113,14 @@ mod tests {
         for name in ["message_send", "message_send_with_attachments", "message_react", "group_update"] {
             assert!(speaks(name), "{name}");
         }
+        let reads = |name: &str| Catalog::embedded().command(name).unwrap().reads;
+        for name in ["message_list", "attachment_download", "ping", "settings_identity_get", "keycloak_user_list"] {
+            assert!(reads(name), "{name}");
+        }
+        for name in ["message_delete", "invitation_accept", "storage_set", "group_leave", "message_refresh"] {
+            assert!(!reads(name), "{name}");
+        }
+        assert!(!Catalog::embedded().commands().iter().any(|command| command.speaks && command.reads));
         for name in ["message_list", "attachment_download", "storage_set", "message_delete", "admin_identity_list"] {
             assert!(!speaks(name), "{name}");
         }

@@ -81,6 +81,8 @@ pub struct Command {
     pub admin: bool,
     /// Whether others notice what it does, and may answer.
     pub speaks: bool,
+    /// Whether it only reads: nothing is otherwise after it.
+    pub reads: bool,
     /// How it is called and what the caller gets.
     pub shape: Shape,
     /// The RPC.
@@ -188,7 +190,14 @@ impl Catalog {
                     let prefix = if admin { "admin_" } else { "" };
                     let name = format!("{prefix}{}", names::snake_case(&method.name));
                     let shape = Shape::of(&rpc, &method).ok_or_else(|| SchemaError::Shape(method.path.clone()))?;
-                    let entry = Arc::new(Command { name, admin, speaks: acts::speaks(&rpc), shape, method });
+                    let entry = Arc::new(Command {
+                        name,
+                        admin,
+                        speaks: acts::speaks(&rpc),
+                        reads: acts::reads(&rpc),
+                        shape,
+                        method,
+                    });
                     by_path.insert(entry.method.path.clone(), Entry::Command(Arc::clone(&entry)));
                     commands.push(entry);
                 }

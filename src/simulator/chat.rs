@@ -3,13 +3,16 @@
 //! `dev` is a chat with the bot; this is its content, without a terminal. One person speaks at a time, in one discussion;
 //! everyone else is listened to as well, so that nothing the bot does goes unseen.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use super::{Observation, Simulator};
 use crate::{report::log::escaped, schema::names};
+
+mod acts;
+
+pub use acts::Act;
 
 /// What can be typed beside messages: the command, what follows it, what it does.
 pub const COMMANDS: &[(&str, &str, &str)] = &[
@@ -25,6 +28,9 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("/help", "", "show this"),
     ("/quit", "", "leave"),
 ];
+
+/// What a bot listens to that decides about invitations itself.
+pub const INVITATIONS: &str = "invitation_received";
 
 /// The group that `/group` makes when it is given no name.
 const GROUP: &str = "Team";
@@ -67,7 +73,7 @@ impl Chat {
         let chat = Self { simulator: simulator.clone(), bot: bot.to_owned(), people: all, speaker };
         // Everybody joins groups at once: an invitation that waits is a step that no newcomer expects. A bot with a rule
         // for invitations decides itself.
-        let bot_decides = listens_to.contains(&"invitation_received");
+        let bot_decides = listens_to.contains(&INVITATIONS);
         let settings = json!({ "identity_settings": { "invitation": { "auto_accept_group": true } } });
         for name in chat.people.keys().chain((!bot_decides).then_some(&chat.bot)) {
             chat.call_as(name, "settings_identity_set", &settings)?;
@@ -83,6 +89,23 @@ impl Chat {
         }
     }
 
+    /// Who speaks.
+    pub fn speaker(&self) -> &str {
+        &self.speaker
+    }
+
+    /// The group that is spoken in; none in the discussion with the bot.
+    pub fn group(&self) -> Option<&str> {
+        self.person().group.as_ref().map(|(_, name)| name.as_str())
+    }
+
+    /// The groups that somebody is in who is not the bot, by name.
+    pub fn groups(&self) -> Vec<String> {
+        let all = self.call("discussion_list", &json!({ "filter": { "type": "TYPE_GROUP" } })).unwrap_or_default();
+        let titles = all.as_array().into_iter().flatten().map(|discussion| text(&discussion["title"]).to_owned());
+        titles.collect()
+    }
+
     /// The names that `/as` takes.
     pub fn people(&self) -> impl Iterator<Item = &str> {
         self.people.keys().map(String::as_str)
@@ -90,43 +113,26 @@ impl Chat {
 
     /// Does what a line says.
     pub fn enter(&mut self, line: &str) -> Result<Entered, String> {
-        let line = line.trim();
-        if line.is_empty() {
-            return Ok(Entered::Shown(Vec::new()));
+        if let Some(act) = Self::meant(line)? {
+            return self.act(&act).map(Entered::Shown);
         }
-        if !line.starts_with('/') {
-            return self.send(&json!({ "body": line })).map(|()| Entered::Shown(Vec::new()));
+        match split(line) {
+            ("/as", name) => self.speak_as(name)?,
+            ("/direct", _) => self.person_mut().group = None,
+            ("/help", _) => return Ok(Entered::Shown(help())),
+            ("/quit", _) => return Ok(Entered::Quit),
+            _ => {}
         }
-        let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let rest = rest.trim();
-        let mut lines = Vec::new();
-        match command {
-            "/as" => self.speak_as(rest)?,
-            "/group" => lines.push(self.enter_group(if rest.is_empty() { GROUP } else { rest })?),
-            "/direct" => self.person_mut().group = None,
-            "/reply" => {
-                let id = self.last_of_others()?;
-                self.send(&json!({ "body": rest, "reply_id": id }))?;
-            }
-            "/react" => {
-                let id = self.last_of_others()?;
-                self.call("message_react", &json!({ "message_id": id, "reaction": rest }))?;
-            }
-            "/edit" => {
-                let id = self.last_own()?;
-                self.call("message_update_body", &json!({ "message_id": id, "updated_body": rest }))?;
-            }
-            "/delete" => {
-                let id = self.last_own()?;
-                self.call("message_delete", &json!({ "message_id": id, "delete_everywhere": true }))?;
-            }
-            "/file" => self.send_file(rest)?,
-            "/emit" => lines.push(self.emit(rest)?),
-            "/help" => lines.extend(help()),
-            "/quit" => return Ok(Entered::Quit),
-            _ => return Err(unknown(command)),
+        Ok(Entered::Shown(Vec::new()))
+    }
+
+    /// What somebody does by a line; nothing by one that only changes who speaks and where, or asks for help.
+    pub fn meant(line: &str) -> Result<Option<Act>, String> {
+        match split(line) {
+            ("" | "/as" | "/direct" | "/help" | "/quit", _) => Ok(None),
+            (command, rest) if command.starts_with('/') => typed(command, rest).map(Some),
+            _ => Ok(Some(Act::Say(line.trim().to_owned()))),
         }
-        Ok(Entered::Shown(lines))
     }
 
     /// What happened since the last look, as the people see it.
@@ -251,43 +257,22 @@ impl Chat {
         self.call("message_send", &request).map(drop)
     }
 
-    fn send_file(&self, rest: &str) -> Result<(), String> {
-        let (path, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        if path.is_empty() {
-            return Err("which file? /file PATH [TEXT]".to_owned());
-        }
-        let content = std::fs::read(path).map_err(|error| format!("cannot read `{path}`: {error}"))?;
-        let name =
-            Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned());
-        let metadata = json!({ "discussion_id": self.discussion()?, "body": text.trim() });
-        let files = [(name.as_str(), Bytes::from(content))];
-        let sent = self.simulator.upload(&self.speaker, "message_send_with_attachments", &metadata, &files);
-        sent.map(drop).map_err(|status| status.message().to_owned())
-    }
-
-    fn emit(&self, rest: &str) -> Result<String, String> {
-        let (subscription, content) = rest.split_once(char::is_whitespace).unwrap_or((rest, "{}"));
-        let content: Json =
-            serde_json::from_str(content).map_err(|error| format!("the notification is no JSON: {error}"))?;
-        let reached =
-            self.simulator.emit(&self.bot, subscription, content).map_err(|status| status.message().to_owned())?;
-        Ok(match reached {
-            0 => format!("(no rule listens to {subscription} with parameters that match)"),
-            1 => "(1 stream notified)".to_owned(),
-            several => format!("({several} streams notified)"),
-        })
-    }
-
     /// The discussion that the speaker is in.
     fn discussion(&self) -> Result<u64, String> {
         if let Some((id, _)) = &self.person().group {
             return Ok(*id);
         }
-        let contacts = self.call("contact_list", &json!({}))?;
-        let bot = contacts.as_array().into_iter().flatten().find(|contact| is_called(contact, &self.bot));
-        let id = bot.map(|contact| contact["id"].clone()).ok_or("the bot is no contact any more")?;
-        let found = self.call("discussion_get_by_contact", &json!({ "contact_id": id }))?;
-        found["discussion"]["id"].as_u64().ok_or_else(|| "there is no discussion with the bot".to_owned())
+        self.with(&self.speaker, &self.bot)?.ok_or_else(|| "there is no discussion with the bot".to_owned())
+    }
+
+    /// The discussion that somebody has with somebody else.
+    fn with(&self, name: &str, other: &str) -> Result<Option<u64>, String> {
+        let contacts = self.call_as(name, "contact_list", &json!({}))?;
+        let found = contacts.as_array().into_iter().flatten().find(|contact| is_called(contact, other));
+        let id = found.map(|contact| contact["id"].clone());
+        let id = id.ok_or_else(|| format!("{other} is no contact of {name} any more"))?;
+        let found = self.call_as(name, "discussion_get_by_contact", &json!({ "contact_id": id }))?;
+        Ok(found["discussion"]["id"].as_u64())
     }
 
     fn last_own(&self) -> Result<Json, String> {
@@ -334,6 +319,39 @@ pub fn help() -> Vec<String> {
     let mut lines = vec!["What you type is a message to the bot. Beside that:".to_owned()];
     lines.extend(COMMANDS.iter().map(|(name, what, does)| format!("  {:<30} {does}", format!("{name} {what}"))));
     lines
+}
+
+/// The first word and the rest.
+fn split(line: &str) -> (&str, &str) {
+    let line = line.trim();
+    let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    (first, rest.trim())
+}
+
+/// What a line that begins with a command asks for.
+fn typed(command: &str, rest: &str) -> Result<Act, String> {
+    let text = || rest.to_owned();
+    Ok(match command {
+        "/group" => Act::Group(if rest.is_empty() { GROUP.to_owned() } else { text() }),
+        "/reply" => Act::Reply(text()),
+        "/react" => Act::React(text()),
+        "/edit" => Act::Edit(text()),
+        "/delete" => Act::Delete,
+        "/file" => {
+            let (path, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            if path.is_empty() {
+                return Err("which file? /file PATH [TEXT]".to_owned());
+            }
+            Act::File { path: path.into(), text: text.trim().to_owned() }
+        }
+        "/emit" => {
+            let (subscription, content) = rest.split_once(char::is_whitespace).unwrap_or((rest, "{}"));
+            let content =
+                serde_json::from_str(content).map_err(|error| format!("the notification is no JSON: {error}"))?;
+            Act::Emit(subscription.to_owned(), content)
+        }
+        _ => return Err(unknown(command)),
+    })
 }
 
 fn unknown(command: &str) -> String {

@@ -48,6 +48,11 @@ impl Scripts {
         *self = Self::default();
     }
 
+    /// What is still to be played, by name.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &str> {
+        self.waiting.iter().filter(|(_, queue)| !queue.is_empty()).map(|(name, _)| name.as_str())
+    }
+
     /// Refuses every subscription, or none.
     pub(super) fn refuse(&mut self, status: Option<Status>) {
         self.refusal = status;
@@ -70,6 +75,17 @@ impl Scripts {
 }
 
 impl Reply {
+    /// A refusal with a status by its documented name, `UNAVAILABLE`; none where there is no such status.
+    pub fn refusal(code: &str, message: &str) -> Option<Self> {
+        let found = statuses().find(|(name, _)| name == code);
+        found.map(|(_, code)| Self::Status(code, message.to_owned()))
+    }
+
+    /// The names of all statuses that are refusals.
+    pub fn statuses() -> Vec<String> {
+        statuses().map(|(name, _)| name).collect()
+    }
+
     /// Does the waiting; returns the messages to answer with, or none where the call goes its usual way.
     pub(super) async fn play(self, method: &Method) -> Result<Option<Vec<Bytes>>, Status> {
         match self {
@@ -82,6 +98,11 @@ impl Reply {
         }
         Ok(None)
     }
+}
+
+fn statuses() -> impl Iterator<Item = (String, Code)> {
+    let all = (1..=16).map(Code::from_i32);
+    all.map(|code| (crate::schema::names::snake_case(&format!("{code:?}")).to_uppercase(), code))
 }
 
 /// Writes JSON as a message, or says what is wrong with it.

@@ -63,6 +63,11 @@ impl Feeds {
         self.all.len()
     }
 
+    /// Whether any lists what it missed, or is going to once its stream is open.
+    pub(in crate::engine) fn catches_up(&self) -> bool {
+        self.all.values().any(|handle| handle.catch_up.as_ref().is_some_and(CatchUp::owes))
+    }
+
     /// Closes all streams and waits for the tasks; one that does not end by the deadline is given up. Returns what came in
     /// by then, was taken by no queue, and is not caught up at the next start.
     pub(in crate::engine) async fn stop(&mut self, deadline: Instant) -> Vec<(FeedName, u64)> {

@@ -63,25 +63,13 @@ pub(super) fn unhandled(origin: &Origin, count: usize) -> Record {
 }
 
 pub(super) fn script_failed(script: &str, fate: Fate) -> Record {
-    let (event, message) = match fate {
-        Fate::Died => {
-            ("script_died", "the script's thread ended unexpectedly; its rules stand still until it is loaded anew")
-        }
-        Fate::Lost => (
-            "script_lost",
-            "the script does not come back from a run that was stopped; it is given up with its variables and loaded anew",
-        ),
-        Fate::Abandoned => (
-            "script_lost",
-            "the script does not come back from a run that was stopped, as others before; its rules stand still until the \
-             script is changed or the host is started again",
-        ),
-        Fate::Spent => (
-            "script_spent",
-            "the script's variables hold nearly all the memory that it may use; it is loaded anew, without them",
-        ),
+    let event = match fate {
+        Fate::Died => "script_died",
+        Fate::Lost | Fate::Abandoned => "script_lost",
+        Fate::Spent => "script_spent",
     };
-    Record::new(Level::Error, event, message.to_owned(), vec![("script", script.into())])
+    let message = format!("the script{}", fate.words());
+    Record::new(Level::Error, event, message, vec![("script", script.into())])
 }
 
 pub(super) fn script_replaced(script: &str) -> Record {

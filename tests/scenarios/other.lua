@@ -1,0 +1,3 @@
+return function(notification)
+  olvid.discussion_storage_set { discussion_id = 101, key = "new", value = notification.contact.display_name }
+end
