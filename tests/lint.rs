@@ -94,16 +94,20 @@ fn a_module_is_looked_at_once_whoever_requires_it() {
     let folder = TempDir::new().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     fs::create_dir(folder.path().join("lib")).unwrap();
-    write("lib/util.lua", "return { greet = function() olvid.mesage_send {} return lgo end }\n");
+    write(
+        "lib/util.lua",
+        "return { greet = function(m) olvid.mesage_send {} m.tagged = true counter = 1 return lgo end }\n",
+    );
+    let script = "local util = require 'lib.util'\nreturn function(n) util.greet(n.contact) print(n.contact.tagged, counter) end\n";
     for name in ["a.lua", "b.lua"] {
-        write(name, "local util = require 'lib.util'\nreturn function() util.greet() end\n");
+        write(name, script);
     }
     let rule = |name: &str| format!("  - {{ name: {name}, subscription: contact_new, handler: {name}.lua }}\n");
     write("rules.yaml", &format!("rules:\n{}{}", rule("a"), rule("b")));
     let told = check(&folder.path().join("rules.yaml"));
     let codes: Vec<_> = told.iter().map(|told| told.code).collect();
     assert_eq!(codes, ["unknown-command", "unknown-global"], "{}", shown(&told));
-    assert!(told[0].place.as_ref().unwrap().display().ends_with("lib/util.lua:1:35"), "{}", shown(&told));
+    assert!(told[0].place.as_ref().unwrap().display().ends_with("lib/util.lua:1:36"), "{}", shown(&told));
 }
 
 #[test]
@@ -127,13 +131,25 @@ fn a_script_of_any_size_and_shape_is_read_in_no_time() {
         ("comments", lines("-- text\n")),
         ("blocks", format!("{}{}", "do ".repeat(150), "end ".repeat(150))),
         ("variables", lines("do local v = n.message end ")),
+        ("varargs", format!("local x = ...{}", "+...".repeat(30_000))),
+        ("calls of varargs", format!("f{}", "(...)".repeat(24_000))),
+        ("commands", lines("olvid.mesage_send()\n")),
+        ("fields", lines("n.message:bodyyyy() ")),
+        ("values", lines("print(n.message.id.type == 'inbuond') ")),
+        ("a request in a request", format!("olvid.message_list {{ filter = {{ {} }} }}", lines("a=1,"))),
         ("a script of a megabyte", "f = n.message.bdy ".repeat(55_000)),
     ];
     for (name, body) in shapes {
-        let text = format!("-- message_received\nreturn function(n)\nif false then\n{body}\nend end\n");
+        let text = if name.contains("varargs") {
+            format!("-- message_received\nif false then\n{body}\nend return function() end\n")
+        } else {
+            format!("-- message_received\nreturn function(n)\nif false then\n{body}\nend end\n")
+        };
         let since = Instant::now();
         let told = checked("shape.lua", &text);
         let took = since.elapsed();
+        // One that takes too long to load is told.
+        assert!(told.iter().all(|told| told.severity == Severity::Warning), "{name}: {}", shown(&told));
         assert!(told.len() <= 50, "{name}: {} mistakes", told.len());
         // A debug build on a busy machine is many times slower than what is shipped.
         assert!(took < SOON * 20, "{name} takes {took:?}");

@@ -6,7 +6,7 @@ use unicode_security::confusable_detection::skeleton;
 pub(super) fn remark(text: &str) -> Option<String> {
     let unseen = text.chars().find_map(|letter| Some((letter, unseen(letter)?)));
     if let Some((letter, what)) = unseen {
-        return Some(format!("there is {what} in it ({})", code_point(letter)));
+        return Some(format!("in it is {what} ({})", code_point(letter)));
     }
     let words = text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
     // A word of another script is what it is; one of two scripts is a slip.
@@ -56,8 +56,8 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_named() {
         for (text, words) in [
-            ("fil\u{200b}ter", "a character without a width in it (U+200B)"),
-            ("order:\u{a0}rule", "no-break space, which is no space in it (U+00A0)"),
+            ("fil\u{200b}ter", "in it is a character without a width (U+200B)"),
+            ("order:\u{a0}rule", "no-break space, which is no space (U+00A0)"),
             ("na\u{ad}me", "soft hyphen"),
             ("a\u{202e}b", "direction"),
         ] {

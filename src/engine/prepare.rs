@@ -29,6 +29,8 @@ pub(super) struct Loaded {
     /// What is now in the files of the running scripts.
     now: BTreeMap<PathBuf, Fingerprint>,
     pub(super) begun: Instant,
+    /// Whether whoever read it has told what there is to tell of it.
+    is_told: bool,
 }
 
 /// A set that can run.
@@ -48,9 +50,9 @@ pub(super) struct Next {
 type Mistakes = Vec<(ScriptKey, Vec<Diagnostic>)>;
 
 impl Loaded {
-    /// A set that was read before, without mistakes.
+    /// A set that was read before, without mistakes, and whose warnings were told then.
     pub(super) fn of(rules: RuleSet) -> Self {
-        Self { rules, diagnostics: Vec::new(), now: BTreeMap::new(), begun: Instant::now() }
+        Self { rules, diagnostics: Vec::new(), now: BTreeMap::new(), begun: Instant::now(), is_told: true }
     }
 }
 
@@ -68,18 +70,18 @@ impl Engine {
                 // The scripts' mistakes too: what is wrong is told at once.
                 diagnostics.extend(ScriptSpec::check_all(&rules));
             }
-            Loaded { rules, diagnostics, now, begun }
+            Loaded { rules, diagnostics, now, begun, is_told: false }
         });
         read.await.unwrap_or_else(|error| {
             let broken = Diagnostic::error("internal", format!("reading the rules failed: {error}"));
             let (rules, now) = (RuleSet::default(), BTreeMap::new());
-            Loaded { rules, diagnostics: vec![broken], now, begun }
+            Loaded { rules, diagnostics: vec![broken], now, begun, is_told: false }
         })
     }
 
     /// Makes of rules what can be applied, or tells every mistake.
     pub(super) async fn prepare(&mut self, loaded: Loaded) -> Result<Next, Vec<Diagnostic>> {
-        let Loaded { rules, diagnostics, now, .. } = loaded;
+        let Loaded { rules, diagnostics, now, is_told, .. } = loaded;
         let inputs = rules.inputs.all();
         // What is not read in this attempt is compared with what is there now, not with what was once loaded.
         self.held.clone_from(&now);
@@ -111,7 +113,7 @@ impl Engine {
         let mut mistakes = self.check_kept(kept, &view).await;
         let prepared = self.load_changed(changed, &mut view, &mut mistakes).await;
         let seen = prepared.values().flat_map(|prepared| prepared.warnings.iter().cloned());
-        let warnings = distinct(diagnostics.into_iter().chain(seen)).collect();
+        let warnings = distinct(diagnostics.into_iter().chain(seen)).filter(|_| !is_told).collect();
         if !mistakes.is_empty() {
             mistakes.sort_by_key(|(script, _)| order.iter().position(|key| key == script));
             return Err(mistakes.into_iter().flat_map(|(_, found)| found).collect());

@@ -14,11 +14,11 @@ use std::{
     sync::Arc,
 };
 
-use tree_sitter::{Node, Parser};
+use tree_sitter::{Node, Parser, Tree};
 
 use self::{
     literal::{Literal, is_known, string},
-    names::{Step, parts, text_of, walk},
+    names::{Names, Step, child, parts, text_of, walk},
     types::{Type, Types},
 };
 use super::{call, seat::ABOUT};
@@ -32,6 +32,9 @@ const MOST: usize = 50;
 
 /// Bytes of a script that is looked at. A syntax tree takes up to three hundred times as many; no handler is that long.
 const LARGEST: usize = 128 << 10;
+
+/// What a handler in a rule file calls its arguments.
+const ARGUMENTS: [&str; 2] = ["notification", "rule"];
 
 /// Globals of Lua's that scripts do not have, and what there is instead.
 const WITHHELD: [(&str, &str); 7] = [
@@ -55,6 +58,18 @@ pub(super) struct World {
     pub(super) libraries: BTreeMap<String, BTreeSet<String>>,
     /// The methods of objects, by the kind of object.
     pub(super) methods: BTreeMap<String, BTreeSet<String>>,
+    /// Names under which modules put anything into any table.
+    pub(super) fields: BTreeSet<String>,
+}
+
+impl World {
+    /// Adds what a module may do to objects and globals when it is called.
+    pub(super) fn extend(&mut self, module: &str) {
+        let Some(tree) = parsed(module) else { return };
+        let names = Names::of(tree.root_node(), module);
+        self.globals.extend(names.set.iter().map(ToString::to_string));
+        self.fields.extend(names.fields.iter().map(ToString::to_string));
+    }
 }
 
 /// A script to be looked at.
@@ -77,16 +92,7 @@ pub(super) enum Handles<'s> {
 
 /// Tells what is certainly not as its author meant it. Nothing, where the syntax is not understood.
 pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
-    let mut parser = Parser::new();
-    if subject.text.len() > LARGEST {
-        return Vec::new();
-    }
-    if parser.set_language(&tree_sitter_lua::LANGUAGE.into()).is_err() {
-        return Vec::new();
-    }
-    let Some(tree) = parser.parse(subject.text, None).filter(|tree| !tree.root_node().has_error()) else {
-        return Vec::new();
-    };
+    let Some(tree) = parsed(subject.text) else { return Vec::new() };
     let root = tree.root_node();
     let mut types = Types::new(root, subject.text);
     for (handles, notification) in &subject.handlers {
@@ -96,14 +102,24 @@ pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
         }
     }
     let mut look = Look { subject, world, types: &types, told: Vec::new() };
-    look.at_globals();
+    look.at_end(root);
+    if !types.names.has_environment {
+        look.at_globals();
+    }
     walk(root, |node, _, step| {
-        if matches!(step, Step::Leave) {
+        if matches!(step, Step::Leave) && look.told.len() < MOST {
             look.at(node);
         }
     });
     look.told.sort_by_key(|(at, _)| *at);
     look.told.into_iter().map(|(_, told)| told).take(MOST).collect()
+}
+
+/// The syntax of a script that is not too long.
+fn parsed(text: &str) -> Option<Tree> {
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_lua::LANGUAGE.into()).ok().filter(|()| text.len() <= LARGEST)?;
+    parser.parse(text, None).filter(|tree| !tree.root_node().has_error())
 }
 
 struct Look<'l, 't> {
@@ -136,21 +152,21 @@ impl<'t> Look<'_, 't> {
 
     /// Names that mean nothing here, once each.
     fn at_globals(&mut self) {
-        /// The table of globals itself, which a script may exchange.
-        const ENVIRONMENT: &str = "_ENV";
         let mut seen = BTreeSet::new();
         let names = &self.types.names;
-        if names.globals.iter().any(|node| self.text(*node) == ENVIRONMENT) || names.has_environment {
-            return;
-        }
         for node in &names.globals {
             let name = self.text(*node);
-            if self.world.globals.contains(name) || names.set.contains(name) || !seen.insert(name) {
+            let is_there = self.world.globals.contains(name) || names.set.contains(name);
+            if is_there || names.tested.contains(name) || seen.len() >= MOST || !seen.insert(name) {
                 continue;
             }
             let instead = WITHHELD.iter().find(|(withheld, _)| *withheld == name);
             let near = || spelling::nearest(name, self.world.globals.iter().map(String::as_str));
+            let whole = self.subject.handlers.iter().any(|(handles, _)| matches!(handles, Handles::Whole));
+            let argument = (whole && ARGUMENTS.contains(&name))
+                .then(|| format!("begin with `local {} = ...`: what the handler is called with", ARGUMENTS.join(", ")));
             let (message, help) = match (instead, near()) {
+                _ if argument.is_some() => (format!("nothing is called `{name}` here, so it is nil"), argument),
                 (Some((_, instead)), _) => (format!("scripts have no `{name}`"), Some((*instead).to_owned())),
                 (None, near) => {
                     let help = near.map(|near| format!("did you mean `{near}`?"));
@@ -161,6 +177,19 @@ impl<'t> Look<'_, 't> {
         }
     }
 
+    /// What the script returns: a handler in a rule file is the body of the function, not a function.
+    fn at_end(&mut self, root: Node<'t>) {
+        let whole = self.subject.handlers.iter().any(|(handles, _)| matches!(handles, Handles::Whole));
+        let returned = parts(root).into_iter().rfind(|part| part.kind() == "return_statement");
+        let returned = returned.and_then(|returned| child(returned, "expression_list"));
+        let function = returned.and_then(|list| parts(list).first().copied());
+        if let Some(function) = function.filter(|function| whole && function.kind() == "function_definition") {
+            let message = "`lua` is the body of the handler, and this one only returns a function".to_owned();
+            let help = format!("write what the function does, behind `local {} = ...`", ARGUMENTS.join(", "));
+            self.tell(function, "returns-function", message, Some(help));
+        }
+    }
+
     fn at_index(&mut self, node: Node<'t>) {
         let field = node.child_by_field_name("field").or(node.child_by_field_name("method"));
         let (Some(table), Some(field), Some(name)) = (node.child_by_field_name("table"), field, self.types.key(node))
@@ -168,7 +197,7 @@ impl<'t> Look<'_, 't> {
             return;
         };
         // A script may put into objects what it likes.
-        if self.types.names.fields.contains(name) {
+        if self.types.names.fields.contains(name) || self.world.fields.contains(name) {
             return;
         }
         match self.types.of(table) {
@@ -201,7 +230,11 @@ impl<'t> Look<'_, 't> {
     fn at_member(&mut self, table: Node<'t>, field: Node<'t>, name: &str) {
         let names = &self.types.names;
         let library = self.text(table);
-        if table.kind() != "identifier" || names.variable(table).is_some() || names.set.contains(library) {
+        if names.has_environment
+            || table.kind() != "identifier"
+            || names.variable(table).is_some()
+            || names.set.contains(library)
+        {
             return;
         }
         if self.types.is_api(table) {
@@ -230,7 +263,8 @@ impl<'t> Look<'_, 't> {
         else {
             return;
         };
-        let Some(name) = self.types.command(called) else { return };
+        self.at_method(called, arguments);
+        let Some(name) = self.types.command(called).filter(|_| !self.types.names.has_environment) else { return };
         let Some(command) = Catalog::embedded().command(name) else { return };
         if called.kind() == "method_index_expression" {
             let help = format!("write `olvid.{name}{{ ... }}`");
@@ -247,11 +281,27 @@ impl<'t> Look<'_, 't> {
         }
     }
 
+    /// A method that is called with a dot, and not on an object.
+    fn at_method(&mut self, called: Node<'t>, arguments: Node<'t>) {
+        let Some(table) = called.child_by_field_name("table").filter(|_| called.kind() == "dot_index_expression")
+        else {
+            return;
+        };
+        let (Type::Object(kinds), Some(name)) = (self.types.of(table), self.types.key(called)) else { return };
+        let is_method =
+            kinds.iter().all(|kind| self.world.methods.get(&kind.name).is_some_and(|methods| methods.contains(name)));
+        let first = parts(arguments).first().copied();
+        if is_method && first.is_none_or(|first| is_known(first, self.subject.text)) {
+            let help = format!("write `{}:{name}(...)`", self.text(table));
+            self.tell(called, "wrong-arguments", "methods are called with a colon".to_owned(), Some(help));
+        }
+    }
+
     /// The fields that a command is called with.
     fn at_request(&mut self, table: Node<'t>, command: &Command) {
-        /// More fields than anyone writes.
-        const MANY: usize = 1000;
-        if table.named_child_count() > MANY {
+        /// More than anyone writes.
+        const MANY: usize = 5000;
+        if table.descendant_count() > MANY {
             return;
         }
         let input = &command.method.input;
@@ -266,8 +316,12 @@ impl<'t> Look<'_, 't> {
         for mismatch in encode::encode(plan, &literal, None).err().into_iter().flatten() {
             let Some(node) = literal.find(&mismatch.path, mismatch.at_key) else { continue };
             let is_content = is_upload && mismatch.at_key && call::CONTENT.contains(&self.text(node));
-            // What is not written out may be anything.
-            if is_content || (!mismatch.at_key && !is_known(node, self.subject.text)) {
+            // What is not written out may be anything, nothing too.
+            let is_sure = |path: &[encode::Step]| {
+                literal.find(path, false).is_some_and(|value| is_known(value, self.subject.text))
+            };
+            let both = mismatch.related.as_ref().is_none_or(|(other, _)| is_sure(other) && is_sure(&mismatch.path));
+            if is_content || !both || (!mismatch.at_key && !is_known(node, self.subject.text)) {
                 continue;
             }
             let message = format!("olvid.{}: {}", command.name, mismatch.message);

@@ -1,6 +1,15 @@
 //! A script from its text to the functions that its rules name, or the mistakes that keep it from running.
 
-use std::{cell::RefCell, collections::HashMap, fs, io, ops::Range, path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    fs, io,
+    ops::Range,
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use mlua::{Function, Lua, Table, Value, chunk::ChunkMode};
 use tokio::time::Instant;
@@ -29,6 +38,9 @@ use crate::{
 };
 
 const PRELUDE: &str = include_str!("prelude.lua");
+
+/// Bytes of modules that are looked at for what is certainly wrong in them.
+const MOST_MODULES: usize = 512 << 10;
 
 /// CPU that a script may use at a stretch while it is loaded, or saves or restores its state.
 const STRETCH: Duration = Duration::from_secs(2);
@@ -101,7 +113,12 @@ pub(super) fn load(
     let chunk = loaded.compile(text, first_line).map_err(|error| {
         let message = syntax_message(&error);
         let (line, message) = split_line(&message).unwrap_or((first_line, &message));
-        vec![Diagnostic::error("lua-syntax", message).at(loaded.source.line(line))]
+        let place = match &spec.text {
+            Text::File { .. } => loaded.source.line(line),
+            Text::Inline { code, line: first, place } => inline_line(place, code, *first, line),
+        };
+        let help = syntax_help(message).map(str::to_owned);
+        vec![Diagnostic { help, ..Diagnostic::error("lua-syntax", message).at(place) }]
     })?;
     if matches!(spec.text, Text::File { .. }) {
         let name = loaded.lua.create_string(&*spec.name).map_err(broken)?;
@@ -117,11 +134,22 @@ fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> mlua::Result
     let libraries: Table = prelude.raw_get("libraries")?;
     let libraries =
         libraries.pairs::<String, Table>().map(|pair| pair.map(|(name, library)| (name, names_in(&library))));
-    let world = World {
+    let mut world = World {
         globals: names_in(&loaded.lua.globals()),
         libraries: libraries.collect::<mlua::Result<_>>()?,
         methods: loaded.host.converter.methods()?,
+        fields: BTreeSet::new(),
     };
+    // No more than takes a moment, of however many modules.
+    let mut left = MOST_MODULES;
+    let mut modules = loaded.host.files.take_texts();
+    modules.retain(|module| {
+        left = left.saturating_sub(module.text.len());
+        left > 0
+    });
+    for module in &modules {
+        world.extend(&module.text);
+    }
     let source = &loaded.source;
     let of_rule = |rule: &Arc<Rule>| {
         let output = Arc::clone(&rule.subscription.method.output);
@@ -138,22 +166,47 @@ fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> mlua::Result
             let place = |span| Place { source: Arc::clone(source), span };
             lint(&Subject { text: &source.text, handlers: handlers.collect(), place: &place }, &world)
         }
-        Text::Inline { code, line, .. } => {
+        Text::Inline { code, line, place: whole } => {
             let handlers = rules.iter().map(|(_, output)| (Handles::Whole, Arc::clone(output)));
-            let place = |span| inline_place(source, code, *line, span);
+            let place = |span| inline_place(whole, code, *line, span);
             lint(&Subject { text: code, handlers: handlers.collect(), place: &place }, &world)
         }
     };
-    for module in loaded.host.files.take_texts() {
-        let place = |span| Place { source: Arc::clone(&module), span };
+    for module in &modules {
+        let place = |span| Place { source: Arc::clone(module), span };
         told.extend(lint(&Subject { text: &module.text, handlers: Vec::new(), place: &place }, &world));
     }
     Ok(told)
 }
 
-/// Where a stretch of a handler in a rule file stands there: the same line, indented further. All of the line, where it
-/// is written in another way.
-fn inline_place(source: &Arc<Source>, code: &str, first: usize, span: Range<usize>) -> Place {
+/// Where a line of a handler in a rule file stands, which may be the one behind its last: where the text ends too early.
+fn inline_line(whole: &Place, code: &str, first: usize, line: usize) -> Place {
+    let at = line.saturating_sub(first).min(code.trim_end().lines().count().saturating_sub(1));
+    let place = whole.source.line(first + at);
+    let written = code.lines().nth(at).unwrap_or_default().trim();
+    if whole.source.text.get(place.span.clone()) == Some(written) { place } else { whole.clone() }
+}
+
+/// What to write instead of what other languages have.
+fn syntax_help(message: &str) -> Option<&'static str> {
+    let near = |what: &str| message.contains(&format!("near '{what}'"));
+    match () {
+        () if near("!") => Some("Lua writes `~=` for unequal, and `not x`"),
+        () if near("+") || near("-") || near("*") || near("/") => {
+            Some("Lua has no `+=` and no `++`: write `x = x + 1`")
+        }
+        () if near("<eof>") => {
+            Some("something that was begun is not ended: a block by `end`, a bracket by its other half")
+        }
+        () if near("&") || near("|") => Some("Lua writes `and` and `or`"),
+        () => None,
+    }
+}
+
+/// Where a stretch of a handler in a rule file stands there: the same line, indented further. Where the text starts, where
+/// it is written in another way.
+fn inline_place(whole: &Place, code: &str, first: usize, span: Range<usize>) -> Place {
+    let source = &whole.source;
     let begin = code[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let line = source.line(first + code[..begin].matches('\n').count());
     let written = code[begin..].lines().next().unwrap_or_default();
@@ -161,7 +214,7 @@ fn inline_place(source: &Arc<Source>, code: &str, first: usize, span: Range<usiz
     let start = line.span.start + (span.start - begin).saturating_sub(indent);
     let end = (start + span.len()).min(line.span.end);
     let is_same = source.text.get(line.span.clone()) == Some(written.trim());
-    if is_same && start < end { Place { span: start..end, ..line } } else { line }
+    if is_same && start < end { Place { span: start..end, ..line } } else { whole.clone() }
 }
 
 /// Runs the prelude and the methods; both are ours and tested.

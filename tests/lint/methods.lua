@@ -4,5 +4,8 @@ return function(notification)
   message:repyl "pong"
   message:bdy()
   message.repyl("pong")
+  message.reply("pong")
+  message.react()
+  message.reply(message, "pong")
   if message:is_inbound() then message:react "👍" end
 end

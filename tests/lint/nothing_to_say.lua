@@ -5,6 +5,8 @@ local script, nothing = ...
 if nothing then print(script, nothing.whatever) end
 local api, names = olvid, { body = true }
 function helper:greet(name) return self.greeting .. name end
+local unpack, load = table.unpack or unpack, loadstring or load
+_G.counter = (_G.counter or 0) + 1
 local function first(list) return list and list[1] end
 
 return function(notification, rule)
@@ -32,5 +34,12 @@ return function(notification, rule)
   local function recursive(n) return n == 0 or recursive(n - 1) end
   recursive(3)
   print(_G.whatever, _ENV, message.reply)
+  table.insert(message.reactions, { added = "x", emoji = unpack { load } })
+  for _, reaction in ipairs(message.reactions) do print(reaction.added, reaction.emoji) end
+  rawset(message, "raw", 1)
+  print(message.raw, counter, message.id.type == "TYPE_INBOUND")
+  olvid.discussion_list { filter = { contact_id = field and 1 or nil, group_id = message.discussion_id } }
+  olvid.message_send { discussion_id = 7.0, body = "x" }
+  olvid.message_send { discussion_id = 1e3, body = "x" }
   print(("x"):whatever(), message.body:upper())
 end

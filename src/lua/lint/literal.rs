@@ -45,7 +45,11 @@ pub(super) fn is_known(node: Node<'_>, text: &str) -> bool {
 
 fn number<'t>(text: &str) -> Option<View<'t, Literal<'t>>> {
     let whole = text.parse().ok().map(View::Signed);
-    whole.or_else(|| text.parse().ok().filter(|number: &f64| number.is_finite()).map(View::Float))
+    whole.or_else(|| {
+        let number = text.parse().ok().filter(|number: &f64| number.is_finite())?;
+        // What has no fraction is taken for an integer, as it is when it is sent.
+        (number.fract() != 0.0).then_some(View::Float(number))
+    })
 }
 
 fn negative<'t>(node: Node<'t>, text: &str) -> Option<View<'t, Literal<'t>>> {

@@ -6,6 +6,10 @@ use std::collections::{HashMap, HashSet};
 
 use tree_sitter::Node;
 
+/// The table of globals, as a global and as a variable.
+const GLOBALS: &str = "_G";
+const ENVIRONMENT: &str = "_ENV";
+
 /// The names of one script.
 #[derive(Default)]
 pub(super) struct Names<'t> {
@@ -16,9 +20,15 @@ pub(super) struct Names<'t> {
     pub(super) globals: Vec<Node<'t>>,
     /// Globals that the script sets.
     pub(super) set: HashSet<&'t str>,
-    /// Names under which it puts anything into any table.
+    /// Globals that it asks for, to do with or without.
+    pub(super) tested: HashSet<&'t str>,
+    /// Names under which it puts anything into any table, or makes tables with.
     pub(super) fields: HashSet<&'t str>,
-    /// Whether a variable takes the place of the globals' table.
+    /// Tables that it puts something into under a name that is computed.
+    pub(super) computed: Vec<Node<'t>>,
+    /// The names of all that it calls.
+    pub(super) called: HashSet<&'t str>,
+    /// Whether it exchanges or hands out the table of globals, so that any may be there.
     pub(super) has_environment: bool,
     /// Each `...` that stands outside of all functions.
     pub(super) outermost: HashSet<usize>,
@@ -115,7 +125,8 @@ fn is_field(node: Node<'_>, parent: Node<'_>, name: &str) -> bool {
 
 impl<'t> Names<'t> {
     pub(super) fn of(root: Node<'t>, text: &'t str) -> Self {
-        let mut reading = Reading { text, names: Self::default(), scopes: Vec::new(), visible: HashMap::new() };
+        let (scopes, visible) = (Vec::new(), HashMap::new());
+        let mut reading = Reading { text, names: Self::default(), scopes, visible, functions: 0 };
         walk(root, |node, above, step| match step {
             Step::Enter => reading.enter(node, above),
             Step::Leave => reading.leave(node, above),
@@ -136,10 +147,13 @@ struct Reading<'t> {
     scopes: Vec<Vec<&'t str>>,
     /// The variables of each name, the innermost last.
     visible: HashMap<&'t str, Vec<usize>>,
+    /// How many functions the walk is in.
+    functions: usize,
 }
 
 impl<'t> Reading<'t> {
     fn enter(&mut self, node: Node<'t>, above: &[Node<'t>]) {
+        self.functions += usize::from(is_function(node));
         match node.kind() {
             "chunk" | "repeat_statement" | "for_statement" | "function_definition" => self.open(),
             "block" if !is_repeated(above) => self.open(),
@@ -150,14 +164,15 @@ impl<'t> Reading<'t> {
             "parameters" => self.declare_parameters(node, above),
             "assignment_statement" if !is_in(above, "variable_declaration") => self.assign(node),
             "identifier" => self.meet(node, above),
-            "vararg_expression" if !above.iter().any(|node| is_function(*node)) => {
-                self.names.outermost.insert(node.id());
-            }
+            "vararg_expression" if self.functions == 0 => drop(self.names.outermost.insert(node.id())),
+            "function_call" => self.call(node),
+            "field" => self.make(node, above),
             _ => {}
         }
     }
 
     fn leave(&mut self, node: Node<'t>, above: &[Node<'t>]) {
+        self.functions -= usize::from(is_function(node));
         match node.kind() {
             "chunk" | "repeat_statement" | "for_statement" | "function_definition" | "function_declaration" => {
                 self.close();
@@ -195,7 +210,7 @@ impl<'t> Reading<'t> {
     }
 
     fn declare_as(&mut self, name: &'t str, origin: Origin<'t>) {
-        self.names.has_environment |= name == "_ENV";
+        self.names.has_environment |= name == ENVIRONMENT;
         self.visible.entry(name).or_default().push(self.names.variables.len());
         self.names.variables.push(Variable { origin, is_constant: true });
         if let Some(scope) = self.scopes.last_mut() {
@@ -259,13 +274,49 @@ impl<'t> Reading<'t> {
 
     /// A table gets a value under a name.
     fn put(&mut self, target: Node<'t>, value: Option<Node<'t>>) {
-        let Some(field) = target.child_by_field_name("field") else { return };
+        let (Some(field), Some(table)) = (target.child_by_field_name("field"), target.child_by_field_name("table"))
+        else {
+            return;
+        };
+        if target.kind() == "bracket_index_expression" && field.kind() != "string" {
+            self.names.computed.push(table);
+            return;
+        }
         let name = text_of(field, self.text).trim_matches(['"', '\'']);
         self.names.fields.insert(name);
-        let table = target.child_by_field_name("table").filter(|table| table.kind() == "identifier");
+        if text_of(table, self.text) == GLOBALS {
+            self.names.set.insert(name);
+        }
+        let table = Some(table).filter(|table| table.kind() == "identifier");
         let table = table.and_then(|table| self.visible.get(text_of(table, self.text))?.last().copied());
         if let (Some(table), Some(value)) = (table, value) {
             self.names.members.insert((table, name), value);
+        }
+    }
+
+    /// Something is called: by which name, and what it puts into a table where that is Lua's own way to do so.
+    fn call(&mut self, node: Node<'t>) {
+        let Some(called) = node.child_by_field_name("name") else { return };
+        let last = called.child_by_field_name("field").or(called.child_by_field_name("method")).unwrap_or(called);
+        // What a call gives may be called in turn, over and over: that has no name.
+        if last.kind() != "identifier" {
+            return;
+        }
+        let name = text_of(last, self.text);
+        self.names.called.insert(name);
+        if name == "rawset"
+            && let Some(field) = child(node, "arguments").and_then(|arguments| parts(arguments).get(1).copied())
+        {
+            self.names.fields.insert(text_of(field, self.text).trim_matches(['"', '\'']));
+        }
+    }
+
+    /// A table is made with a field, unless it is what a command is called with.
+    fn make(&mut self, node: Node<'t>, above: &[Node<'t>]) {
+        let request = above.iter().rev().nth(2).and_then(|call| call.child_by_field_name("name"));
+        let is_request = request.is_some_and(|called| text_of(called, self.text).starts_with("olvid."));
+        if let Some(name) = node.child_by_field_name("name").filter(|_| !is_request) {
+            self.names.fields.insert(text_of(name, self.text).trim_matches(['"', '\'']));
         }
     }
 
@@ -290,7 +341,26 @@ impl<'t> Reading<'t> {
         }
         match self.visible.get(text_of(node, self.text)).and_then(|all| all.last()) {
             Some(variable) => drop(self.names.uses.insert(node.id(), *variable)),
-            None => self.names.globals.push(node),
+            None => self.meet_global(node, parent),
         }
+    }
+
+    fn meet_global(&mut self, node: Node<'t>, parent: Node<'t>) {
+        let name = text_of(node, self.text);
+        let is_tested = match parent.kind() {
+            "binary_expression" => {
+                let operator = parent.child_by_field_name("operator").map(|operator| text_of(operator, self.text));
+                matches!(operator, Some("and" | "or" | "==" | "~="))
+            }
+            "unary_expression" => text_of(parent, self.text).starts_with("not"),
+            "if_statement" | "elseif_statement" | "while_statement" => true,
+            _ => false,
+        };
+        if is_tested {
+            self.names.tested.insert(name);
+        }
+        self.names.has_environment |=
+            name == ENVIRONMENT || (name == GLOBALS && !parent.kind().ends_with("index_expression"));
+        self.names.globals.push(node);
     }
 }

@@ -61,11 +61,17 @@ impl<'t> Types<'t> {
     pub(super) fn handles_in(&mut self, root: Node<'t>, function: Option<&str>, notification: Arc<Message>) {
         let returned = parts(root).into_iter().rfind(|part| part.kind() == "return_statement");
         let returned = returned.and_then(|returned| parts(child(returned, "expression_list")?).first().copied());
-        let found = returned.and_then(|returned| match function {
-            None => self.function(returned),
-            Some(name) => self.member(returned, name).and_then(|value| self.function(value)),
+        let value = returned.and_then(|returned| match function {
+            None => Some(returned),
+            Some(name) => self.member(returned, name),
         });
-        if let Some(function) = found {
+        // What the script calls itself may be called with anything.
+        let is_called = |name: &str| self.names.called.contains(name);
+        let own = value.map(|value| text_of(value, self.text)).unwrap_or_default();
+        if function.is_some_and(is_called) || is_called(own) {
+            return;
+        }
+        if let Some(function) = value.and_then(|value| self.function(value)) {
             self.handlers.entry(function.id()).or_default().push(notification);
         }
     }
