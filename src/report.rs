@@ -137,8 +137,8 @@ pub enum Event {
     LinesLeftOut {
         /// Whose.
         origin: Origin,
-        /// How loud they were: what they were left out of is not shown to everybody.
-        level: Level,
+        /// What they were.
+        what: Omitted,
         /// How many.
         count: u64,
         /// Lines a second that the rule may write.
@@ -306,6 +306,15 @@ pub enum Fate {
     Abandoned,
     /// Its variables leave no memory to work with.
     Spent,
+}
+
+/// What was left out of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Omitted {
+    /// Lines of the script, so loud: what they were left out of is not shown to everybody.
+    Lines(Level),
+    /// Runs that failed, each in another way.
+    Failures,
 }
 
 /// How loud a script speaks.

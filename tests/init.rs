@@ -63,6 +63,9 @@ fn a_project_is_made_that_passes_check_and_answers() {
     assert!(out(&made).contains("\n  cd 'my bot'\n  olvid-rules dev "), "{}", out(&made));
     let checked = typed(&project, &["check"]);
     assert_eq!(out(&checked), "no mistakes: 2 rules, 2 scripts\n", "{}", told(&checked));
+    let played = typed(&project, &["test"]);
+    assert_eq!(played.status.code(), Some(0), "{}{}", out(&played), told(&played));
+    assert!(out(&played).contains("3 passed"), "{}", out(&played));
     let mut chat =
         program(&project, &["dev"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     chat.stdin.take().unwrap().write_all(b"hello there\nsomething else\n").unwrap();

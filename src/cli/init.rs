@@ -95,6 +95,7 @@ fn made() -> Vec<Made> {
         template!("rules.yaml", "rules.yaml", "the rules: begin here"),
         template!("scripts/hello.lua", "scripts/hello.lua", "what the first one does"),
         template!("scripts/reactions.lua", "scripts/reactions.lua", "what the second one does"),
+        template!("tests/hello.test.yaml", "tests/hello.test.yaml", "what they are to do: `olvid-rules test`"),
         template!(".env.example", "env.example", "what `run` needs to know; copy it to .env"),
         template!(".gitignore", "gitignore", "keeps the key out of the repository"),
         template!(".github/workflows/rules.yaml", "workflow.yaml", "checks the project when it is pushed"),
@@ -155,6 +156,7 @@ fn told(folder: &Path, files: &[&Made]) -> String {
         + &there
         + "  olvid-rules dev      chat with the bot on a simulated daemon: say hello\n  \
            olvid-rules check    after a change; it tells every mistake\n  \
+           olvid-rules test     play the scenarios of tests/\n  \
            olvid-rules run      serve it, once .env has the key\n"
 }
 

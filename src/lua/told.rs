@@ -15,7 +15,7 @@ use super::{
     bucket::Bucket,
     repeats::{Heard, Repeats},
 };
-use crate::report::{Event, Failure, Level, Origin, Reporter};
+use crate::report::{Event, Failure, Level, Omitted, Origin, Reporter};
 
 /// How long a number of lines that were left out may be owed.
 const OWED: Duration = Duration::from_secs(5);
@@ -32,6 +32,8 @@ struct State {
     /// Those that are mostly not shown must not crowd out the others.
     debug: Lines,
     lines: Lines,
+    /// A flood of lines must not, either, what went wrong in it.
+    broken: Lines,
     failures: Repeats,
     /// The generation of the lane that failed last.
     generation: u64,
@@ -48,7 +50,7 @@ struct Lines {
 struct LeftOut {
     count: u64,
     origin: Origin,
-    level: Level,
+    what: Omitted,
     rate: u32,
     due: Instant,
 }
@@ -70,11 +72,11 @@ impl Told {
     pub(super) fn line(&self, level: Level, rate: u32, now: Instant, origin: impl FnOnce() -> Origin) -> Passage {
         let mut state = self.state();
         let lines = if level == Level::Debug { &mut state.debug } else { &mut state.lines };
-        lines.pass(level, rate, now, origin)
+        lines.pass(Omitted::Lines(level), rate, now, origin)
     }
 
     /// Takes a failure of a generation, and tells it or counts it: one that repeats another, or that is one too many of
-    /// a second, as any line is. Returns when something of it is to be told.
+    /// a second, as a line would be. Returns when something of it is to be told.
     pub(super) fn failure(
         &self,
         generation: u64,
@@ -98,7 +100,7 @@ impl Told {
         let mut events = Vec::new();
         for failure in told {
             let origin = || Origin { place: None, ..failure.origin.clone() };
-            match state.lines.pass(Level::Error, rate, now, origin) {
+            match state.broken.pass(Omitted::Failures, rate, now, origin) {
                 Passage::Open(before) => events.extend(before.into_iter().chain([Event::RunFailed(failure)])),
                 Passage::Shut(at) => due = Some(due.map_or(at, |due| due.min(at))),
             }
@@ -113,40 +115,41 @@ impl Told {
     /// What is owed by now, and when the next is.
     fn due(&self, now: Instant) -> (Vec<Event>, Option<Instant>) {
         let mut state = self.state();
-        let State { debug, lines, failures, .. } = &mut *state;
+        let State { debug, lines, broken, failures, .. } = &mut *state;
         let mut events: Vec<_> = failures.due(now).into_iter().map(Event::RunFailed).collect();
-        for lines in [&mut *debug, &mut *lines] {
+        for lines in [&mut *debug, &mut *lines, &mut *broken] {
             let is_due = lines.left_out.as_ref().is_some_and(|left_out| left_out.due <= now);
             events.extend(if is_due { lines.tell(now) } else { None });
         }
-        let next = [debug, lines].into_iter().filter_map(|lines| Some(lines.left_out.as_ref()?.due));
+        let next = [debug, lines, broken].into_iter().filter_map(|lines| Some(lines.left_out.as_ref()?.due));
         (events, next.chain(failures.next()).min())
     }
 
     /// All that is owed.
     fn rest(&self, now: Instant) -> Vec<Event> {
         let mut state = self.state();
-        let left_out: Vec<_> = [state.debug.tell(now), state.lines.tell(now)].into_iter().flatten().collect();
+        let left_out = [state.debug.tell(now), state.lines.tell(now), state.broken.tell(now)];
+        let left_out: Vec<_> = left_out.into_iter().flatten().collect();
         state.failures.rest().into_iter().map(Event::RunFailed).chain(left_out).collect()
     }
 }
 
 impl Lines {
-    fn pass(&mut self, level: Level, rate: u32, now: Instant, origin: impl FnOnce() -> Origin) -> Passage {
+    fn pass(&mut self, what: Omitted, rate: u32, now: Instant, origin: impl FnOnce() -> Origin) -> Passage {
         if self.bucket.take(now, rate) {
             let may_tell = self.told_at.is_none_or(|at| now >= at + PAUSE);
             return Passage::Open(if may_tell { self.tell(now) } else { None });
         }
-        let first = || LeftOut { count: 0, origin: origin(), level, rate, due: now + OWED };
+        let first = || LeftOut { count: 0, origin: origin(), what, rate, due: now + OWED };
         let left_out = self.left_out.get_or_insert_with(first);
         left_out.count += 1;
         Passage::Shut(left_out.due)
     }
 
     fn tell(&mut self, now: Instant) -> Option<Event> {
-        let LeftOut { count, origin, level, rate, .. } = self.left_out.take()?;
+        let LeftOut { count, origin, what, rate, .. } = self.left_out.take()?;
         self.told_at = Some(now);
-        Some(Event::LinesLeftOut { origin, level, count, rate })
+        Some(Event::LinesLeftOut { origin, what, count, rate })
     }
 }
 

@@ -119,7 +119,7 @@ impl Record {
             Event::RunFailed(failure) => run::failed(failure),
             Event::RunAbandoned(origin) => run::abandoned(origin),
             Event::Said { origin, level, text, fields } => run::said(origin, *level, text, fields),
-            Event::LinesLeftOut { origin, level, count, rate } => run::lines_left_out(origin, *level, *count, *rate),
+            Event::LinesLeftOut { origin, what, count, rate } => run::left_out(origin, *what, *count, *rate),
             Event::Restrained(origin, what) => restrained::told(origin, what),
             Event::Notice(text) => Self::new(Level::Warn, "notice", text.clone(), vec![]),
             Event::Stopping { pending } => {

@@ -252,7 +252,12 @@ mod tests {
     #[test]
     fn lines_that_were_left_out_are_a_line() {
         let origin = Origin { place: None, ..origin(Some("echo")) };
-        let (human, json) = told(&Event::LinesLeftOut { origin, level: Level::Error, count: 1, rate: 100 });
+        let (human, json) = told(&Event::LinesLeftOut {
+            origin,
+            what: crate::report::Omitted::Lines(Level::Error),
+            count: 1,
+            rate: 100,
+        });
         insta::assert_snapshot!(human, @"warn  echo: 1 line of the script was left out: the rule's `log_rate` is 100 a second; raise it there, or under `defaults:` subscription=message_received");
         assert_eq!((&json["event"], &json["count"]), (&"lines_left_out".into(), &1.into()));
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::{Level, Record};
 use crate::{
     diagnostic::counted,
-    report::{Failure, Fate, Origin},
+    report::{Failure, Fate, Omitted, Origin},
 };
 
 pub(super) fn said(origin: &Origin, level: Level, text: &str, fields: &Map<String, Json>) -> Record {
@@ -17,15 +17,19 @@ pub(super) fn said(origin: &Origin, level: Level, text: &str, fields: &Map<Strin
     record
 }
 
-pub(super) fn lines_left_out(origin: &Origin, level: Level, count: u64, rate: u32) -> Record {
+pub(super) fn left_out(origin: &Origin, what: Omitted, count: u64, rate: u32) -> Record {
     // What nobody sees is not missed by more than those who see it.
-    let level = if level == Level::Debug { Level::Debug } else { Level::Warn };
-    let (some, were) = (counted_lines(count), if count == 1 { "was" } else { "were" });
+    let level = if what == Omitted::Lines(Level::Debug) { Level::Debug } else { Level::Warn };
+    let (event, one) = match what {
+        Omitted::Lines(_) => ("lines_left_out", "line"),
+        Omitted::Failures => ("failures_left_out", "failure"),
+    };
+    let (some, were) = (many(count, one), if count == 1 { "was" } else { "were" });
     let message = format!(
         "{some} of the script {were} left out: the rule's `log_rate` is {rate} a second; raise it there, or under \
          `defaults:`"
     );
-    let mut record = Record::new(level, "lines_left_out", message, of(origin));
+    let mut record = Record::new(level, event, message, of(origin));
     record.fields.push(("count", count.into()));
     record
 }
@@ -77,8 +81,8 @@ pub(super) fn script_replaced(script: &str) -> Record {
     Record::new(Level::Info, "script_replaced", message.to_owned(), vec![("script", script.into())])
 }
 
-fn counted_lines(count: u64) -> String {
-    counted(usize::try_from(count).unwrap_or(usize::MAX), "line")
+fn many(count: u64, what: &str) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), what)
 }
 
 pub(super) fn of(origin: &Origin) -> Vec<(&'static str, Json)> {
