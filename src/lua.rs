@@ -29,6 +29,7 @@ mod load;
 mod mailbox;
 mod permits;
 mod queue;
+mod remarks;
 mod repeats;
 mod restraint;
 mod run;
