@@ -11,6 +11,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -56,7 +57,11 @@ const NO_RUN: u64 = u64::MAX;
 const WORTH_COLLECTING: usize = 256 * 1024;
 
 /// Bytes that are worth giving back to the system, which takes a look at all that is free.
-const WORTH_RELEASING: usize = 1024 * 1024;
+const WORTH_RELEASING: usize = 128 * 1024;
+
+/// Bytes of garbage that a VM is left with while nothing happens, and for how long it may have more.
+const LITTLE: usize = 32 * 1024;
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Idle coroutines that are kept for the next runs.
 const KEPT: usize = 64;
@@ -116,6 +121,7 @@ impl Worker {
             Mail(VecDeque<Mail>),
             Answer(u64, Option<Result<Outcome, CallError>>),
             Owing,
+            Idle,
             Deadline,
         }
         let (mailbox, clock) = (Arc::clone(&self.mailbox), self.script.host.clock.clone());
@@ -124,17 +130,21 @@ impl Worker {
                 self.tidy();
             }
             let deadline = until(self.stop_at);
+            let is_littered = self.runs.is_empty() && self.script.lua.used_memory() > self.kept + LITTLE;
+            let idle = until(is_littered.then(|| Instant::now() + IDLE));
             let owing = alarm(&clock, self.script.host.owing.borrow().next());
             let wake = select! {
                 Some((run, answer)) = self.waiting.next(), if !self.waiting.is_empty() => Wake::Answer(run, answer),
                 mails = mailbox.take() => Wake::Mail(mails),
                 () = owing => Wake::Owing,
+                () = idle => Wake::Idle,
                 () = deadline => Wake::Deadline,
             };
             match wake {
                 Wake::Mail(mails) => mails.into_iter().for_each(|mail| self.receive(mail)),
                 Wake::Answer(run, answer) => self.go_on(run, answer),
                 Wake::Owing => self.tell(Owing::tell),
+                Wake::Idle => self.collect(),
                 Wake::Deadline => return self.give_up(),
             }
             self.earned.drain(..).for_each(|seat| seat.give_back());

@@ -118,7 +118,7 @@ fn lines_beyond_the_rate_are_counted_and_those_that_are_not_shown_crowd_out_none
     let left_out: Vec<_> = told.iter().filter(|line| line.starts_with("LinesLeftOut")).collect();
     assert_eq!(left_out.len(), 2, "{told:#?}");
     for (line, level) in left_out.iter().zip(["Debug", "Info"]) {
-        assert!(line.contains(&format!("level: {level}, count: 20, rate: 1")), "{line}");
+        assert!(line.contains(&format!("what: Lines({level}), count: 20, rate: 1")), "{line}");
     }
 }
 
