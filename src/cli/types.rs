@@ -1,6 +1,6 @@
 //! What an editor knows of scripts: annotations for language servers (LuaLS and EmmyLua), and the Lua reference.
 //!
-//! Pure but for [`run`]: a catalog in, text out. Notifications, commands and datatypes come by reflection, with the proto
+//! Pure but for `run`: a catalog in, text out. Notifications, commands and datatypes come by reflection, with the proto
 //! files' comments. Methods are documented where they are written, `src/lua/methods.lua`, and globals in
 //! `src/lua/globals.lua`; annotations and reference are made of the same lines, so that neither can know more.
 
