@@ -138,6 +138,8 @@ fn a_thousand_rounds_leave_nothing_behind() {
     let rounds = env::var("OLVID_RULES_CONTAINED_ROUNDS").map_or(1000, |number| number.parse().unwrap());
     let (scripts, site) = (all(), &site());
     let scripts: Vec<_> = scripts.iter().filter(|script| script.may_run() && !script.may_be_refused()).collect();
+    // One that says less than it is asked to may leave out its last line, too.
+    let scripts: Vec<_> = scripts.into_iter().filter(|script| script.key("log_rate").is_none()).collect();
     let host = Host::start(site, scripts, &HURRIED).unwrap();
     let threads = host.told.script_threads();
     let (mut seen, mut ends) = (Vec::new(), BTreeMap::<String, usize>::new());
