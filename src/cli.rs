@@ -29,7 +29,10 @@ mod status;
 mod test;
 pub mod types;
 
-use crate::report::{Level, log::Format};
+use crate::{
+    daemon::Settings,
+    report::{Level, log::Format},
+};
 
 /// Exit codes, as the README lists them.
 mod exit {
@@ -275,7 +278,7 @@ struct Connection {
     #[arg(long, value_name = "PEM")]
     private_key: Option<PathBuf>,
     /// The largest message taken from the daemon, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::MAX_MESSAGE_SIZE)]
     max_message_size: usize,
 }
 

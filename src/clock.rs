@@ -155,7 +155,7 @@ impl Clock {
             biased;
             value = &mut future => Some(value),
             () = &mut alarm => None,
-            () = limited(limit) => None,
+            () = until(limit) => None,
         };
         // Nobody is to be taken for asleep who was woken: the alarm is put off after what it ends.
         drop(future);
@@ -163,9 +163,10 @@ impl Clock {
     }
 }
 
-async fn limited(limit: Option<Instant>) {
-    match limit {
-        Some(limit) => sleep_until(limit).await,
+/// Waits for a moment of the machine's time, or for ever.
+pub(crate) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -140,6 +140,15 @@ pub struct Messages {
 pub struct Place(Lease);
 
 impl Settings {
+    /// The largest message taken where nobody says otherwise, in bytes.
+    pub const MAX_MESSAGE_SIZE: usize = 16 * 1024 * 1024;
+
+    /// A daemon at this address, with this client key and all else as usual.
+    pub fn new(url: impl Into<String>, client_key: Secret) -> Self {
+        let (tls, admin) = (TlsFiles::default(), None);
+        Self { url: url.into(), tls, client_key: Some(client_key), admin, max_message_size: Self::MAX_MESSAGE_SIZE }
+    }
+
     /// Whether the keys would be sent where others on the way can read them: to another machine, without TLS. The
     /// published client does that too, and a container's network may be meant.
     pub fn expose_keys(&self) -> bool {

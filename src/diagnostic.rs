@@ -68,6 +68,11 @@ pub fn distinct(diagnostics: impl IntoIterator<Item = Diagnostic>) -> impl Itera
     })
 }
 
+/// What is wrong, on one line: for who has no room for places.
+pub(crate) fn messages(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
 /// Whether a set with these diagnostics is refused: any error does that.
 pub fn is_refused(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)

@@ -255,7 +255,7 @@ impl Engine {
         let rules = RuleSet { rules: self.running.rules.values().cloned().collect(), ..RuleSet::default() };
         let mut broken = ScriptSpec::group(&rules);
         broken.retain(|spec| self.running.scripts.get(&spec.key).is_some_and(|(script, _)| script.needs_replacing()));
-        let prepared = self.load_changed(broken, &mut view, &mut Vec::new()).await;
+        let prepared = self.load_changed(broken, true, &mut view, &mut Vec::new()).await;
         if !prepared.is_empty() {
             self.renew(prepared, view);
         }

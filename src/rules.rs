@@ -139,6 +139,11 @@ pub enum Order {
 }
 
 impl RuleSet {
+    /// What its enabled rules listen to, one for each.
+    pub fn subscriptions(&self) -> Vec<&str> {
+        self.rules.iter().filter(|rule| rule.enabled).map(|rule| rule.subscription.name.as_str()).collect()
+    }
+
     /// Loads files, and every rule file directly in directories.
     ///
     /// The set holds what could be understood. It is to be refused as a whole where any diagnostic is an error.

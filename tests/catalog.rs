@@ -3,9 +3,10 @@
 //! What the wire looks like is `wire.rs`'s business, what bytes become is `codec.rs`'s.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{cell::RefCell, rc::Rc};
+#[path = "docs/call.rs"]
+mod call;
 
-use mlua::{Function, Lua, Table, Value as LuaValue};
+use mlua::Lua;
 use olvid_rules::{
     cli::catalog::{overview, page},
     schema::{Cardinality, Catalog, Field, Kind, Shape, encode::encode},
@@ -196,41 +197,13 @@ fn the_example_of_every_subscription_is_a_rule_that_works() {
 
 #[test]
 fn the_example_of_every_command_is_a_call_that_works() {
-    let lua = Lua::new();
-    let calls = Rc::new(RefCell::new(Vec::new()));
     for command in catalog().commands() {
         let example = part(&text(&command.name), "CALL");
-        let seen = Rc::clone(&calls);
-        let record = lua.create_function(move |lua, given: Table| {
-            seen.borrow_mut().push(json(&LuaValue::Table(given)));
-            lua.create_function(|_, _: mlua::MultiValue| Ok(()))
-        });
-        let olvid = lua.create_table().unwrap();
-        olvid.set(command.name.as_str(), record.unwrap()).unwrap();
-        lua.globals().set("olvid", olvid).unwrap();
-        let run: Function = lua.load(&example).into_function().unwrap_or_else(|error| panic!("{error}\n{example}"));
-        run.call::<()>(()).unwrap_or_else(|error| panic!("{error}\n{example}"));
-        let arguments = calls.borrow_mut().pop().unwrap();
+        let (name, arguments) = call::of(&example);
+        assert_eq!(name, command.name);
         if !matches!(command.shape, Shape::Upload(..)) {
             encode(&command.method.input, &&arguments, None).unwrap_or_else(|e| panic!("{e:?}\n{example}"));
         }
-    }
-}
-
-fn json(value: &LuaValue) -> Json {
-    match value {
-        LuaValue::Nil => Json::Null,
-        LuaValue::Boolean(truth) => Json::from(*truth),
-        LuaValue::Integer(number) => Json::from(*number),
-        LuaValue::Number(number) => Json::from(*number),
-        LuaValue::String(text) => Json::from(text.to_str().unwrap().to_owned()),
-        LuaValue::Table(table) if table.raw_len() > 0 => {
-            table.sequence_values::<LuaValue>().map(|item| json(&item.unwrap())).collect()
-        }
-        LuaValue::Table(table) => Json::Object(
-            table.pairs::<String, LuaValue>().map(|pair| pair.unwrap()).map(|(k, v)| (k, json(&v))).collect(),
-        ),
-        other => panic!("{other:?}"),
     }
 }
 

@@ -21,8 +21,8 @@ use super::{
 mod recording;
 
 use crate::{
-    daemon::{Daemon, Secret, Settings, TlsFiles},
-    diagnostic::is_refused,
+    daemon::{Daemon, Secret, Settings},
+    diagnostic::{is_refused, messages},
     engine::Engine,
     lua::Counters,
     report::{Event, Level, Reporter, Sink, log},
@@ -34,7 +34,6 @@ use crate::{
 };
 
 const BOT: &str = "bot";
-const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long the streams may take to open; one that the simulated daemon refuses never does.
 const OPENING: Duration = Duration::from_secs(3);
@@ -73,25 +72,13 @@ async fn chat(arguments: &Dev, rules: &RuleSet) -> Result<(), String> {
     let options = Options::default();
     let people: Vec<_> = options.identities.iter().map(|(name, _)| name.clone()).filter(|name| name != BOT).collect();
     let simulator = Simulator::start(options).await.map_err(|error| error.to_string())?;
-    let enabled = rules.rules.iter().filter(|rule| rule.enabled);
-    let listens_to: Vec<_> = enabled.map(|rule| rule.subscription.name.as_str()).collect();
-    let mut chat = Chat::new(&simulator, BOT, &people, &listens_to)?;
+    let mut chat = Chat::new(&simulator, BOT, &people, &rules.subscriptions())?;
     let prompt = Prompt::start(people);
     let reporter = Reporter::new(vec![sink(arguments, &prompt)]);
-    let key = Secret::new(BOT).map_err(|error| error.to_string())?;
-    let settings = Settings {
-        url: simulator.url(),
-        tls: TlsFiles::default(),
-        client_key: Some(key),
-        admin: None,
-        max_message_size: MOST_BYTES,
-    };
+    let settings = Settings::new(simulator.url(), Secret::new(BOT).map_err(|error| error.to_string())?);
     let daemon = Daemon::new(settings).map_err(|error| error.message)?;
     let engine = Engine::start(rules, &daemon, &reporter).await;
-    let engine = engine.map_err(|mistakes| {
-        let mistakes = mistakes.into_iter().map(|mistake| mistake.message);
-        mistakes.collect::<Vec<_>>().join("; ")
-    })?;
+    let engine = engine.map_err(|mistakes| messages(&mistakes))?;
     let engine = engine.within(arguments.caps.caps());
     // A stream that is refused has been told of; the others need not wait for it.
     drop(timeout(OPENING, simulator.subscribers(BOT, engine.feeds())).await);

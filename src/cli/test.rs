@@ -140,7 +140,7 @@ fn load(arguments: &Test) -> Round {
 fn rules(suite: &Suite, caps: &Caps, inputs: &Inputs) -> (RuleSet, Vec<Diagnostic>) {
     let (rules, mut told) = RuleSet::load_within(&suite.rules, Catalog::embedded(), caps);
     let scripts = ScriptSpec::group_all(&rules);
-    told.extend(scripts.iter().flat_map(|script| script.check(true)));
+    told.extend(ScriptSpec::check_each(scripts.iter().cloned()));
     for read in scripts.iter().map(|script| &script.inputs).chain([&rules.inputs]) {
         for (path, held) in read.all() {
             inputs.add(path, held);

@@ -111,9 +111,9 @@ impl Engine {
                 .extend(spec.rules.iter().map(|rule| (rule.name.clone(), rule_view(rule, &spec.key, self.catch_up))));
         }
         let mut mistakes = self.check_kept(kept, &view).await;
-        let prepared = self.load_changed(changed, &mut view, &mut mistakes).await;
+        let prepared = self.load_changed(changed, is_told, &mut view, &mut mistakes).await;
         let seen = prepared.values().flat_map(|prepared| prepared.warnings.iter().cloned());
-        let warnings = distinct(diagnostics.into_iter().chain(seen)).filter(|_| !is_told).collect();
+        let warnings = distinct(diagnostics.into_iter().chain(seen)).collect();
         if !mistakes.is_empty() {
             mistakes.sort_by_key(|(script, _)| order.iter().position(|key| key == script));
             return Err(mistakes.into_iter().flat_map(|(_, found)| found).collect());
@@ -151,17 +151,18 @@ impl Engine {
         spawn_blocking(check).await.unwrap_or_default()
     }
 
-    /// Loads new and changed scripts on threads of their own.
+    /// Loads new and changed scripts on threads of their own; with warnings, unless those were told.
     pub(super) async fn load_changed(
         &mut self,
         changed: Vec<ScriptSpec>,
+        is_told: bool,
         view: &mut View,
         mistakes: &mut Mistakes,
     ) -> BTreeMap<ScriptKey, Prepared> {
         let mut read = Vec::new();
         let loading = changed.into_iter().map(|mut spec| {
             spec.inputs = Inputs::telling(Arc::clone(&self.grown));
-            (spec.clock, spec.aside) = (self.clock.clone(), self.aside.clone());
+            (spec.clock, spec.aside, spec.is_told) = (self.clock.clone(), self.aside.clone(), is_told);
             read.push((spec.key.clone(), spec.inputs.clone()));
             let (daemon, reporter) = (Some(self.daemon.clone()), self.reporter.clone());
             let (key, counters) = (spec.key.clone(), Arc::clone(&self.counters));

@@ -62,14 +62,8 @@ impl Rescue {
     }
 
     fn fate(&self, script: &Script) -> Option<Fate> {
-        if script.is_dead() {
-            return Some(Fate::Died);
-        }
-        if script.is_spent() {
-            return Some(Fate::Spent);
-        }
         let too_many = || self.bell.as_ref().is_some_and(|(bell, _)| bell.lost() > MOST_LOST);
-        script.is_lost().then(|| if too_many() { Fate::Abandoned } else { Fate::Lost })
+        script.fate().map(|fate| if fate == Fate::Lost && too_many() { Fate::Abandoned } else { fate })
     }
 
     async fn rung(&self) {

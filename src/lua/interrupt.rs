@@ -20,6 +20,7 @@
 #![expect(unsafe_code, reason = "hooks that are armed from a signal, and the allocator, are Lua's C API")]
 
 mod base;
+mod bounds;
 pub(super) mod heap;
 mod timer;
 
@@ -38,10 +39,10 @@ use mlua::{
     IntoLuaMulti, Lua, MultiValue, Thread,
     ffi::{self, lua_Alloc, lua_Debug, lua_State},
 };
-use tokio::time::Instant;
 
 pub(super) use base::{entered, functions};
-use timer::{Timer, nanoseconds};
+pub(super) use bounds::Bounds;
+use timer::Timer;
 
 use super::{
     alarm::Alarm,
@@ -73,25 +74,6 @@ pub(super) enum Breach {
     Memory,
     /// What it may write to the log.
     Output,
-}
-
-/// What a run may still use up.
-#[derive(Debug, Clone)]
-pub(super) struct Bounds {
-    /// When it must have ended, in nanoseconds of the monotonic clock.
-    deadline: u64,
-    /// Nanoseconds of CPU that are left, over all its resumptions.
-    cpu: u64,
-    /// Bytes of the VM.
-    memory: usize,
-}
-
-impl Bounds {
-    /// The end of its time, CPU from now on, and bytes of the VM.
-    pub(super) fn new(deadline: Instant, cpu: Duration, memory: usize) -> Self {
-        // A tick more, as the first one that a run sees is charged to it as a whole.
-        Self { deadline: timer::at(deadline), cpu: nanoseconds(cpu.saturating_add(TICK)), memory }
-    }
 }
 
 /// A run that was stopped. Its coroutine must not be resumed or closed.

@@ -64,41 +64,53 @@ pub(super) struct World {
 
 impl World {
     /// Adds what a module may do to objects and globals when it is called.
-    pub(super) fn extend(&mut self, module: &str) {
-        let Some(tree) = parsed(module) else { return };
-        let names = Names::of(tree.root_node(), module);
+    pub(super) fn extend(&mut self, module: &Syntax<'_>) {
+        let names = Names::of(module.tree.root_node(), module.text);
         self.globals.extend(names.set.iter().map(ToString::to_string));
         self.fields.extend(names.fields.iter().map(ToString::to_string));
+    }
+
+    fn has_method(&self, kind: &Message, name: &str) -> bool {
+        self.methods.get(&kind.name).is_some_and(|methods| methods.contains(name))
+    }
+}
+
+/// A script that is understood.
+pub(super) struct Syntax<'s> {
+    text: &'s str,
+    tree: Tree,
+}
+
+impl<'s> Syntax<'s> {
+    /// Reads a script that is not too long.
+    pub(super) fn of(text: &'s str) -> Option<Self> {
+        let mut parser = Parser::new();
+        parser.set_language(&tree_sitter_lua::LANGUAGE.into()).ok().filter(|()| text.len() <= LARGEST)?;
+        let tree = parser.parse(text, None).filter(|tree| !tree.root_node().has_error())?;
+        Some(Self { text, tree })
     }
 }
 
 /// A script to be looked at.
 pub(super) struct Subject<'s> {
-    pub(super) text: &'s str,
-    /// What handles which notifications: the name in what the script returns, or the script as a whole.
-    pub(super) handlers: Vec<(Handles<'s>, Arc<Message>)>,
+    pub(super) syntax: &'s Syntax<'s>,
+    /// Whether all of it is the body of a handler, rather than what returns one.
+    pub(super) is_body: bool,
+    /// What handles which notifications, by its name in the table that the script returns.
+    pub(super) handlers: Vec<(Option<&'s str>, Arc<Message>)>,
     /// Where a stretch of the text stands.
     pub(super) place: &'s dyn Fn(Range<usize>) -> Place,
 }
 
-/// What in a script is a handler.
-#[derive(Clone, Copy)]
-pub(super) enum Handles<'s> {
-    /// The function that it returns, or one of the table it returns.
-    Returned(Option<&'s str>),
-    /// All of it.
-    Whole,
-}
-
-/// Tells what is certainly not as its author meant it. Nothing, where the syntax is not understood.
+/// Tells what is certainly not as its author meant it.
 pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
-    let Some(tree) = parsed(subject.text) else { return Vec::new() };
-    let root = tree.root_node();
-    let mut types = Types::new(root, subject.text);
-    for (handles, notification) in &subject.handlers {
-        match handles {
-            Handles::Whole => types.handles(Arc::clone(notification)),
-            Handles::Returned(function) => types.handles_in(root, *function, Arc::clone(notification)),
+    let root = subject.syntax.tree.root_node();
+    let mut types = Types::new(root, subject.syntax.text);
+    for (function, notification) in &subject.handlers {
+        if subject.is_body {
+            types.handles(Arc::clone(notification));
+        } else {
+            types.handles_in(root, *function, Arc::clone(notification));
         }
     }
     let mut look = Look { subject, world, types: &types, told: Vec::new() };
@@ -113,13 +125,6 @@ pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     });
     look.told.sort_by_key(|(at, _)| *at);
     look.told.into_iter().map(|(_, told)| told).take(MOST).collect()
-}
-
-/// The syntax of a script that is not too long.
-fn parsed(text: &str) -> Option<Tree> {
-    let mut parser = Parser::new();
-    parser.set_language(&tree_sitter_lua::LANGUAGE.into()).ok().filter(|()| text.len() <= LARGEST)?;
-    parser.parse(text, None).filter(|tree| !tree.root_node().has_error())
 }
 
 struct Look<'l, 't> {
@@ -138,7 +143,7 @@ impl<'t> Look<'_, 't> {
     }
 
     fn text(&self, node: Node<'_>) -> &'t str {
-        text_of(node, self.subject.text)
+        text_of(node, self.subject.syntax.text)
     }
 
     fn at(&mut self, node: Node<'t>) {
@@ -162,8 +167,7 @@ impl<'t> Look<'_, 't> {
             }
             let instead = WITHHELD.iter().find(|(withheld, _)| *withheld == name);
             let near = || spelling::nearest(name, self.world.globals.iter().map(String::as_str));
-            let whole = self.subject.handlers.iter().any(|(handles, _)| matches!(handles, Handles::Whole));
-            let argument = (whole && ARGUMENTS.contains(&name))
+            let argument = (self.subject.is_body && ARGUMENTS.contains(&name))
                 .then(|| format!("begin with `local {} = ...`: what the handler is called with", ARGUMENTS.join(", ")));
             let (message, help) = match (instead, near()) {
                 _ if argument.is_some() => (format!("nothing is called `{name}` here, so it is nil"), argument),
@@ -179,11 +183,13 @@ impl<'t> Look<'_, 't> {
 
     /// What the script returns: a handler in a rule file is the body of the function, not a function.
     fn at_end(&mut self, root: Node<'t>) {
-        let whole = self.subject.handlers.iter().any(|(handles, _)| matches!(handles, Handles::Whole));
+        if !self.subject.is_body {
+            return;
+        }
         let returned = parts(root).into_iter().rfind(|part| part.kind() == "return_statement");
         let returned = returned.and_then(|returned| child(returned, "expression_list"));
         let function = returned.and_then(|list| parts(list).first().copied());
-        if let Some(function) = function.filter(|function| whole && function.kind() == "function_definition") {
+        if let Some(function) = function.filter(|function| function.kind() == "function_definition") {
             let message = "`lua` is the body of the handler, and this one only returns a function".to_owned();
             let help = format!("write what the function does, behind `local {} = ...`", ARGUMENTS.join(", "));
             self.tell(function, "returns-function", message, Some(help));
@@ -214,7 +220,7 @@ impl<'t> Look<'_, 't> {
     fn at_field(&mut self, field: Node<'t>, name: &str, kinds: &[Arc<Message>], is_method: bool) {
         let methods =
             |kind: &Arc<Message>| self.world.methods.get(&kind.name).into_iter().flatten().map(String::as_str);
-        let has = |kind: &Arc<Message>| methods(kind).any(|method| method == name) || kind.field(name).is_some();
+        let has = |kind: &Arc<Message>| self.world.has_method(kind, name) || kind.field(name).is_some();
         if kinds.iter().any(has) {
             return;
         }
@@ -275,7 +281,7 @@ impl<'t> Look<'_, 't> {
         let message = format!("olvid.{name} takes one table of fields");
         match given.as_slice() {
             [one] if one.kind() == "table_constructor" => self.at_request(*one, command),
-            [one] if is_known(*one, self.subject.text) => self.tell(*one, "wrong-arguments", message, help()),
+            [one] if is_known(*one, self.subject.syntax.text) => self.tell(*one, "wrong-arguments", message, help()),
             [] | [_] => {}
             [_, second, ..] => self.tell(*second, "wrong-arguments", message, help()),
         }
@@ -288,10 +294,9 @@ impl<'t> Look<'_, 't> {
             return;
         };
         let (Type::Object(kinds), Some(name)) = (self.types.of(table), self.types.key(called)) else { return };
-        let is_method =
-            kinds.iter().all(|kind| self.world.methods.get(&kind.name).is_some_and(|methods| methods.contains(name)));
+        let is_method = kinds.iter().all(|kind| self.world.has_method(kind, name));
         let first = parts(arguments).first().copied();
-        if is_method && first.is_none_or(|first| is_known(first, self.subject.text)) {
+        if is_method && first.is_none_or(|first| is_known(first, self.subject.syntax.text)) {
             let help = format!("write `{}:{name}(...)`", self.text(table));
             self.tell(called, "wrong-arguments", "methods are called with a colon".to_owned(), Some(help));
         }
@@ -305,7 +310,7 @@ impl<'t> Look<'_, 't> {
             return;
         }
         let input = &command.method.input;
-        let literal = Literal { node: table, text: self.subject.text };
+        let literal = Literal { node: table, text: self.subject.syntax.text };
         let (plan, is_upload) = match &command.shape {
             Shape::Upload(upload, _) => match &input.fields[upload.metadata].kind {
                 Kind::Message(metadata) => (metadata, true),
@@ -318,10 +323,10 @@ impl<'t> Look<'_, 't> {
             let is_content = is_upload && mismatch.at_key && call::CONTENT.contains(&self.text(node));
             // What is not written out may be anything, nothing too.
             let is_sure = |path: &[encode::Step]| {
-                literal.find(path, false).is_some_and(|value| is_known(value, self.subject.text))
+                literal.find(path, false).is_some_and(|value| is_known(value, self.subject.syntax.text))
             };
             let both = mismatch.related.as_ref().is_none_or(|(other, _)| is_sure(other) && is_sure(&mismatch.path));
-            if is_content || !both || (!mismatch.at_key && !is_known(node, self.subject.text)) {
+            if is_content || !both || (!mismatch.at_key && !is_known(node, self.subject.syntax.text)) {
                 continue;
             }
             let message = format!("olvid.{}: {}", command.name, mismatch.message);
@@ -340,7 +345,7 @@ impl<'t> Look<'_, 't> {
             return;
         };
         for (value, text) in [(left, right), (right, left)] {
-            let Some(written) = string(text, self.subject.text) else { continue };
+            let Some(written) = string(text, self.subject.syntax.text) else { continue };
             let Type::Enum(values) = self.types.of(value) else { continue };
             if values.values.iter().any(|value| value.name == written) {
                 continue;

@@ -18,7 +18,7 @@ use super::{
     voice::Voice,
 };
 use crate::{
-    diagnostic::{Diagnostic, Place, Source},
+    diagnostic::{Diagnostic, Place, Source, messages},
     report::Reporter,
     rules::{
         Handler, MAX_SCRIPT_BYTES, Rule,
@@ -237,7 +237,7 @@ impl Loaded {
         });
         let asked = asked.map_err(|error| error.to_string())?;
         self.run(&self.lookup, Value::Table(asked), LOADING, "script-failed", "is asked for a function")
-            .map_err(|told| told.into_iter().map(|told| told.message).collect::<Vec<_>>().join("; "))
+            .map_err(|told| messages(&told))
     }
 
     /// The function of that name, which is looked for once: what a script's metamethods gave then stays.

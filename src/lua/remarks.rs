@@ -7,7 +7,7 @@ use mlua::Table;
 
 use super::{
     convert::names_in,
-    lint::{Handles, Subject, World, lint},
+    lint::{Subject, Syntax, World, lint},
     load::Loaded,
     spec::{ScriptSpec, Text},
 };
@@ -21,6 +21,17 @@ const MOST_MODULES: usize = 512 << 10;
 
 /// What reading the script and its modules tells, as it was loaded without a mistake.
 pub(super) fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> mlua::Result<Vec<Diagnostic>> {
+    let mut texts = loaded.host.files.take_texts();
+    if spec.is_told {
+        return Ok(Vec::new());
+    }
+    // No more than takes a moment, of however many modules.
+    let mut left = MOST_MODULES;
+    texts.retain(|module| {
+        left = left.saturating_sub(module.text.len());
+        left > 0
+    });
+    let modules: Vec<_> = texts.iter().filter_map(|module| Some((module, Syntax::of(&module.text)?))).collect();
     let libraries: Table = prelude.raw_get("libraries")?;
     let libraries =
         libraries.pairs::<String, Table>().map(|pair| pair.map(|(name, library)| (name, names_in(&library))));
@@ -30,51 +41,47 @@ pub(super) fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> m
         methods: loaded.host.converter.methods()?,
         fields: BTreeSet::new(),
     };
-    // No more than takes a moment, of however many modules.
-    let mut left = MOST_MODULES;
-    let mut modules = loaded.host.files.take_texts();
-    modules.retain(|module| {
-        left = left.saturating_sub(module.text.len());
-        left > 0
-    });
-    for module in &modules {
-        world.extend(&module.text);
+    for (_, module) in &modules {
+        world.extend(module);
     }
-    let source = &loaded.source;
-    let of_rule = |rule: &Arc<Rule>| {
-        let output = Arc::clone(&rule.subscription.method.output);
-        match &rule.handler {
-            Handler::Script { function, .. } => (function.clone(), output),
-            Handler::Inline { .. } => (None, output),
-        }
-    };
-    let rules: Vec<_> = spec.rules.iter().map(of_rule).collect();
-    let mut told = match &spec.text {
-        Text::File { .. } => {
-            let handlers =
-                rules.iter().map(|(function, output)| (Handles::Returned(function.as_deref()), Arc::clone(output)));
-            let place = |span| Place { source: Arc::clone(source), span };
-            lint(&Subject { text: &source.text, handlers: handlers.collect(), place: &place }, &world)
-        }
+    let of_file = |span| Place { source: Arc::clone(&loaded.source), span };
+    let of_body;
+    let (text, place): (&str, &dyn Fn(Range<usize>) -> Place) = match &spec.text {
+        Text::File { .. } => (&loaded.source.text, &of_file),
         Text::Inline { code, line, place: whole } => {
-            let handlers = rules.iter().map(|(_, output)| (Handles::Whole, Arc::clone(output)));
-            let place = |span| inline_place(whole, code, *line, span);
-            lint(&Subject { text: code, handlers: handlers.collect(), place: &place }, &world)
+            of_body = |span| inline_place(whole, code, *line, span);
+            (code, &of_body)
         }
     };
-    for module in &modules {
+    let mut told = Vec::new();
+    if let Some(syntax) = &Syntax::of(text) {
+        let is_body = matches!(spec.text, Text::Inline { .. });
+        let handlers = spec.rules.iter().map(|rule| (function(rule), Arc::clone(&rule.subscription.method.output)));
+        told.extend(lint(&Subject { syntax, is_body, handlers: handlers.collect(), place }, &world));
+    }
+    for (module, syntax) in &modules {
         let place = |span| Place { source: Arc::clone(module), span };
-        told.extend(lint(&Subject { text: &module.text, handlers: Vec::new(), place: &place }, &world));
+        told.extend(lint(&Subject { syntax, is_body: false, handlers: Vec::new(), place: &place }, &world));
     }
     Ok(told)
+}
+
+/// Which function of its script handles a rule's notifications, where the rule names one.
+fn function(rule: &Rule) -> Option<&str> {
+    if let Handler::Script { function, .. } = &rule.handler { function.as_deref() } else { None }
 }
 
 /// Where a line of a handler in a rule file stands, which may be the one behind its last: where the text ends too early.
 pub(super) fn inline_line(whole: &Place, code: &str, first: usize, line: usize) -> Place {
     let at = line.saturating_sub(first).min(code.trim_end().lines().count().saturating_sub(1));
+    same_line(whole, code, first, at).unwrap_or_else(|| whole.clone())
+}
+
+/// The line of a rule file that a line of a handler in it is, counted from 0; none where it is written in another way.
+fn same_line(whole: &Place, code: &str, first: usize, at: usize) -> Option<Place> {
     let place = whole.source.line(first + at);
     let written = code.lines().nth(at).unwrap_or_default().trim();
-    if whole.source.text.get(place.span.clone()) == Some(written) { place } else { whole.clone() }
+    (whole.source.text.get(place.span.clone()) == Some(written)).then_some(place)
 }
 
 /// What to write instead of what other languages have.
@@ -96,13 +103,11 @@ pub(super) fn syntax_help(message: &str) -> Option<&'static str> {
 /// Where a stretch of a handler in a rule file stands there: the same line, indented further. Where the text starts, where
 /// it is written in another way.
 fn inline_place(whole: &Place, code: &str, first: usize, span: Range<usize>) -> Place {
-    let source = &whole.source;
     let begin = code[..span.start].rfind('\n').map_or(0, |at| at + 1);
-    let line = source.line(first + code[..begin].matches('\n').count());
+    let Some(line) = same_line(whole, code, first, code[..begin].matches('\n').count()) else { return whole.clone() };
     let written = code[begin..].lines().next().unwrap_or_default();
     let indent = written.len() - written.trim_start().len();
     let start = line.span.start + (span.start - begin).saturating_sub(indent);
     let end = (start + span.len()).min(line.span.end);
-    let is_same = source.text.get(line.span.clone()) == Some(written.trim());
-    if is_same && start < end { Place { span: start..end, ..line } } else { whole.clone() }
+    if start < end { Place { span: start..end, ..line } } else { whole.clone() }
 }

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     daemon::Daemon,
     diagnostic::{Diagnostic, Place},
-    report::{Failure, FailureKind, Origin, Reporter},
+    report::{Failure, FailureKind, Fate, Origin, Reporter},
     rules::{Rule, inputs::Inputs},
 };
 
@@ -270,19 +270,23 @@ impl Script {
         Failure { origin, kind, message, notification: None, traceback: Vec::new(), repeats: 0 }
     }
 
-    /// Whether its variables leave no memory to work with.
-    pub fn is_spent(&self) -> bool {
-        self.alarm.is_spent()
-    }
-
     /// Whether what befell it has not been told; true once.
     pub fn is_news(&self) -> bool {
         !self.told.swap(true, Ordering::AcqRel)
     }
 
-    /// Whether it is of no use any more: only another VM helps.
+    /// What befell it, where it is of no use any more: only another VM helps.
+    pub fn fate(&self) -> Option<Fate> {
+        match () {
+            () if self.is_dead() => Some(Fate::Died),
+            () if self.alarm.is_spent() => Some(Fate::Spent),
+            () => self.is_lost().then_some(Fate::Lost),
+        }
+    }
+
+    /// Whether only another VM helps.
     pub fn needs_replacing(&self) -> bool {
-        self.is_dead() || self.is_lost() || self.is_spent()
+        self.fate().is_some()
     }
 
     /// Waits for the thread to die: to end unexpectedly, by a panic. It never does otherwise.

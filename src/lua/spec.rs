@@ -50,6 +50,8 @@ pub struct ScriptSpec {
     pub clock: Clock,
     /// A directory in whose tree what it saves goes instead of where it is meant to; none: it goes there.
     pub aside: Option<PathBuf>,
+    /// Whether what there is to say of its text was said: then nobody looks.
+    pub is_told: bool,
     /// Where each of its rules names it, and the function they name.
     pub(super) origins: Vec<(Place, Option<String>)>,
 }
@@ -149,6 +151,7 @@ impl ScriptSpec {
             inputs: Inputs::default(),
             clock,
             aside,
+            is_told: false,
             origins,
         }
     }
@@ -156,7 +159,12 @@ impl ScriptSpec {
     /// Loads the scripts of all rules aside, refused rules' too, with commands of administration: whether a key for them is
     /// given is not the script's mistake.
     pub fn check_all(rules: &RuleSet) -> impl Iterator<Item = Diagnostic> {
-        distinct(Self::group_all(rules).into_iter().flat_map(|script| script.check(true)))
+        Self::check_each(Self::group_all(rules))
+    }
+
+    /// The same of these; what several of them share is told once.
+    pub fn check_each(scripts: impl IntoIterator<Item = Self>) -> impl Iterator<Item = Diagnostic> {
+        distinct(scripts.into_iter().flat_map(|script| script.check(true)))
     }
 
     /// Loads the script in a VM of its own and throws it away: everything that can be known without a daemon. It has as

@@ -16,11 +16,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use mlua::{IntoLuaMulti, Thread, Value};
-use tokio::{
-    select,
-    task::yield_now,
-    time::{Instant, sleep_until},
-};
+use tokio::{select, task::yield_now, time::Instant};
 
 use super::{
     Counters,
@@ -39,7 +35,7 @@ use super::{
     voice::Voice,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, until},
     daemon::{CallError, Daemon},
     report::{Event, FailureKind, Reporter},
 };
@@ -431,15 +427,7 @@ impl Drop for Worker {
     }
 }
 
-/// Waits for that time, or for ever.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The same on a clock.
+/// Waits for that time of a clock, or for ever.
 async fn alarm(clock: &Clock, at: Option<Instant>) {
     match at {
         Some(at) => clock.alarm(at).await,

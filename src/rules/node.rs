@@ -68,7 +68,8 @@ impl Node {
         }
     }
 
-    fn view(&self) -> View<'_, &Self> {
+    /// As it is written.
+    pub(crate) fn view(&self) -> View<'_, &Self> {
         match &self.value {
             Value::Null => View::Other("nothing"),
             Value::Bool(truth) => View::Bool(*truth),
@@ -110,28 +111,11 @@ impl Datum for Parameter<'_> {
     const ECHOES: bool = false;
 
     fn view(&self) -> View<'_, Self> {
-        let node = match self {
+        match self {
             Self::Request(entries) => {
-                let mut all = Vec::with_capacity(entries.len());
-                all.extend(entries.iter().map(|(name, entry)| (name.clone(), Parameter::Node(&entry.value))));
-                return View::Map(all);
+                View::Map(entries.iter().map(|(name, entry)| (name.clone(), Parameter::Node(&entry.value))).collect())
             }
-            Self::Node(node) => *node,
-        };
-        match node.view() {
-            View::List(items) => View::List(items.into_iter().map(Parameter::Node).collect()),
-            View::Map(entries) => {
-                View::Map(entries.into_iter().map(|(name, node)| (name, Parameter::Node(node))).collect())
-            }
-            View::Absent => View::Absent,
-            View::Bool(truth) => View::Bool(truth),
-            View::Signed(number) => View::Signed(number),
-            View::Unsigned(number) => View::Unsigned(number),
-            View::Float(number) => View::Float(number),
-            View::Text(text) => View::Text(text),
-            View::Copied(text) => View::Copied(text),
-            View::Empty => View::Empty,
-            View::Other(name) => View::Other(name),
+            Self::Node(node) => node.view().map(Parameter::Node),
         }
     }
 }

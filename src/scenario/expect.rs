@@ -119,7 +119,8 @@ fn command(reader: &mut Reader<'_>, entry: &Entry, within: Option<&Entry>, stand
             reader.mistake("unknown-name", message, reader.document.key_place(entry), help);
             return None;
         }
-        return no_command(reader, entry);
+        let place = reader.document.key_place(entry);
+        return no_command(reader, &entry.key, place);
     };
     let plan = request(command);
     let fields = if matches!(entry.value.value, Value::Null) {

@@ -118,17 +118,9 @@ impl Datum for Expected<'_> {
             return entry.value.text().map_or(View::Other("no expression"), |text| View::Text(text.as_bytes()));
         }
         match &self.0.value {
+            // A field that is not set.
             Value::Null => View::Absent,
-            Value::Bool(truth) => View::Bool(*truth),
-            Value::Signed(number) => View::Signed(*number),
-            Value::Unsigned(number) => View::Unsigned(*number),
-            Value::Huge => View::Other("an integer of more than 64 bits"),
-            Value::Float(number) => View::Float(*number),
-            Value::Text(text) => View::Text(text.as_bytes()),
-            Value::List(items) => View::List(items.iter().map(Expected).collect()),
-            Value::Map(entries) => {
-                View::Map(entries.iter().map(|entry| (entry.key.clone(), Expected(&entry.value))).collect())
-            }
+            _ => self.0.view().map(Expected),
         }
     }
 }

@@ -17,7 +17,8 @@ use tokio::{
 use super::{BOT, Given};
 use crate::{
     clock::Clock,
-    daemon::{Daemon, Secret, Settings, TlsFiles},
+    daemon::{Daemon, Secret, Settings},
+    diagnostic::messages,
     engine::Engine,
     report::{Event, Reporter, Sink},
     rules::{Caps, RuleSet},
@@ -39,8 +40,6 @@ const GRACE: Duration = Duration::ZERO;
 
 /// What anything takes that is done.
 const TICK: u64 = 1;
-
-const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Rules on a simulated daemon, with people who talk to the bot.
 pub struct Stage {
@@ -69,8 +68,7 @@ impl Stage {
         let identities = identities.map(|name| (name.to_owned(), name.to_owned())).collect();
         let options = Options { identities, clock: clock.clone(), ..Options::default() };
         let simulator = Simulator::start(options).await.map_err(|error| error.to_string())?;
-        let enabled = rules.rules.iter().filter(|rule| rule.enabled);
-        let listens_to: Vec<_> = enabled.map(|rule| rule.subscription.name.as_str()).collect();
+        let listens_to = rules.subscriptions();
         let mut chat = Chat::new(&simulator, BOT, &given.contacts, &listens_to)?;
         let bot_decides = listens_to.contains(&crate::simulator::chat::INVITATIONS);
         chat.found_groups(given.groups.iter().map(String::as_str), bot_decides)?;
@@ -87,19 +85,10 @@ impl Stage {
             }
         });
         let reporter = Reporter::new([hear].into_iter().chain(listener).collect());
-        let settings = Settings {
-            url: simulator.url(),
-            tls: TlsFiles::default(),
-            client_key: Some(Secret::new(BOT).map_err(|error| error.to_string())?),
-            admin: None,
-            max_message_size: MOST_BYTES,
-        };
+        let settings = Settings::new(simulator.url(), Secret::new(BOT).map_err(|error| error.to_string())?);
         let daemon = Daemon::new(settings).map_err(|error| error.message)?;
         let engine = Engine::new(&daemon, &reporter).within(caps.clone()).aside(clock.clone(), aside);
-        let engine = engine
-            .begin(rules)
-            .await
-            .map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join("; "))?;
+        let engine = engine.begin(rules).await.map_err(|mistakes| messages(&mistakes))?;
         let mut stage = Self { simulator, engine, clock, chat, heard };
         stage.opened().await?;
         stage.rest().await?;

@@ -149,7 +149,10 @@ fn act(reader: &mut Reader<'_>, entry: &Entry, text: &str, folder: &Path) -> Opt
         }
         _ => {
             let (inner, name) = single(reader, entry, "write `do: { group_leave: { group_id: 1201 } }`")?;
-            let Some(found) = Catalog::embedded().command(name) else { return no_command(reader, inner) };
+            let Some(found) = Catalog::embedded().command(name) else {
+                let place = reader.document.key_place(inner);
+                return no_command(reader, name, place);
+            };
             reader.fits(&found.method.input, inner, false).then_some(())?;
             Act::Do(found.name.clone(), json(&inner.value))
         }
@@ -179,9 +182,9 @@ pub(super) fn single<'n>(reader: &mut Reader<'_>, entry: &'n Entry, help: &str) 
     Some((only, &only.key))
 }
 
-pub(super) fn no_command<T>(reader: &mut Reader<'_>, entry: &Entry) -> Option<T> {
+pub(super) fn no_command<T>(reader: &mut Reader<'_>, name: &str, place: Place) -> Option<T> {
     let known = Catalog::embedded().commands().iter().map(|known| known.name.as_str());
-    unknown(reader, &entry.key, reader.document.key_place(entry), "command", names::nearest(&entry.key, known))
+    unknown(reader, name, place, "command", names::nearest(name, known))
 }
 
 fn unknown<T>(reader: &mut Reader<'_>, name: &str, place: Place, what: &str, near: Option<&str>) -> Option<T> {
@@ -251,8 +254,8 @@ fn command(reader: &mut Reader<'_>, entry: &Entry) -> Option<Arc<Command>> {
     if let Some(found) = Catalog::embedded().command(name) {
         return Some(Arc::clone(found));
     }
-    let known = Catalog::embedded().commands().iter().map(|known| known.name.as_str());
-    unknown(reader, name, reader.document.value_place(entry), "command", names::nearest(name, known))
+    let place = reader.document.value_place(entry);
+    no_command(reader, name, place)
 }
 
 fn times(reader: &mut Reader<'_>, entry: Option<&Entry>, default: usize) -> Option<usize> {

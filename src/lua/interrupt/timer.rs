@@ -93,10 +93,3 @@ fn read(clock: libc::clockid_t) -> u64 {
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
-
-impl super::Bounds {
-    /// Gives it time until another moment.
-    pub(in crate::lua) fn extend(&mut self, deadline: Instant) {
-        self.deadline = at(deadline);
-    }
-}

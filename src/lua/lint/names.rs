@@ -282,7 +282,7 @@ impl<'t> Reading<'t> {
             self.names.computed.push(table);
             return;
         }
-        let name = text_of(field, self.text).trim_matches(['"', '\'']);
+        let name = self.key(field);
         self.names.fields.insert(name);
         if text_of(table, self.text) == GLOBALS {
             self.names.set.insert(name);
@@ -307,8 +307,13 @@ impl<'t> Reading<'t> {
         if name == "rawset"
             && let Some(field) = child(node, "arguments").and_then(|arguments| parts(arguments).get(1).copied())
         {
-            self.names.fields.insert(text_of(field, self.text).trim_matches(['"', '\'']));
+            self.names.fields.insert(self.key(field));
         }
+    }
+
+    /// The name that a key of a table is, written as such or in quotes.
+    fn key(&self, node: Node<'t>) -> &'t str {
+        text_of(node, self.text).trim_matches(['"', '\''])
     }
 
     /// A table is made with a field, unless it is what a command is called with.
@@ -316,7 +321,7 @@ impl<'t> Reading<'t> {
         let request = above.iter().rev().nth(2).and_then(|call| call.child_by_field_name("name"));
         let is_request = request.is_some_and(|called| text_of(called, self.text).starts_with("olvid."));
         if let Some(name) = node.child_by_field_name("name").filter(|_| !is_request) {
-            self.names.fields.insert(text_of(name, self.text).trim_matches(['"', '\'']));
+            self.names.fields.insert(self.key(name));
         }
     }
 

@@ -270,7 +270,7 @@ end";
     push(&queue, 1, "attack").await;
     push(&queue, 1, "next").await;
     ear.readable().await.unwrap();
-    assert!(full.is_spent() && !full.is_lost());
+    assert_eq!(full.fate(), Some(crate::report::Fate::Spent));
     let (script, _) = bench.serve("ping", &queue).await;
     finish(full).await;
     let told = bench.said(2).await;
