@@ -119,6 +119,12 @@ impl Engine {
     ) {
         let mut old = Vec::new();
         for (key, prepared) in prepared {
+            // Before anything that its successor has to tell.
+            if let Some((script, _)) = self.running.scripts.get(&key)
+                && let Some(lost) = script.lost_run(self.origin_of(&key, script))
+            {
+                self.reporter.emit(&Event::RunFailed(lost));
+            }
             let former = self.running.scripts.insert(key.clone(), (prepared.start(), generation));
             old.extend(former.map(|(script, _)| (key, script)));
         }
@@ -150,7 +156,6 @@ impl Engine {
     /// Lets a script finish what it runs. One that does not is given up, and told: what waits for it goes on without.
     fn retire(&mut self, key: &ScriptKey, script: Script, plan: &Plan) {
         let own = self.running.view.rules_of(key);
-        let names: Vec<_> = own.clone().map(|(name, _)| name.as_str()).collect();
         // What waits for a rule that is gone is its own to handle, too.
         let works_on = own.clone().any(|(name, _)| plan.removed.contains(name));
         let longest = own.map(|(_, rule)| rule.pace.limits.timeout).max().unwrap_or_default();
@@ -160,22 +165,29 @@ impl Engine {
             (false, false) => RETIRING.min(longest) + LAST_MOMENT,
         };
         script.stop(Instant::now() + RETIRING);
-        let origin = Origin {
-            rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
-            subscription: None,
-            script: Arc::clone(&script.name),
-            place: None,
-        };
+        let origin = self.origin_of(key, &script);
         let (script, reporter) = (Arc::new(script), self.reporter.clone());
         self.retired.push(Arc::clone(&script));
         tokio::spawn(async move {
             if !script.ended(Instant::now() + time).await {
-                let is_lost = script.is_lost();
-                let event =
-                    if is_lost { Event::RunFailed(script.lost_run(origin)) } else { Event::RunAbandoned(origin) };
-                reporter.emit(&event);
+                if !script.is_lost() {
+                    reporter.emit(&Event::RunAbandoned(origin));
+                } else if let Some(lost) = script.lost_run(origin) {
+                    reporter.emit(&Event::RunFailed(lost));
+                }
             }
         });
+    }
+
+    /// A script with all its rules, where it is not known which one it is about.
+    fn origin_of(&self, key: &ScriptKey, script: &Script) -> Origin {
+        let names: Vec<_> = self.running.view.rules_of(key).map(|(name, _)| name.as_str()).collect();
+        Origin {
+            rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
+            subscription: None,
+            script: Arc::clone(&script.name),
+            place: None,
+        }
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {

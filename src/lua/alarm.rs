@@ -26,6 +26,8 @@ pub(super) struct Alarm {
     cause: AtomicU8,
     /// Whether the run that it was lost in met the limit of CPU rather than that of time.
     by_cpu: AtomicBool,
+    /// Whether somebody tells of that run.
+    told: AtomicBool,
     bell: Option<Bell>,
 }
 
@@ -52,7 +54,7 @@ impl Bell {
 
 impl Alarm {
     pub(super) fn new(bell: Option<Bell>) -> Arc<Self> {
-        Arc::new(Self { cause: AtomicU8::new(0), by_cpu: AtomicBool::new(false), bell })
+        Arc::new(Self { cause: AtomicU8::new(0), by_cpu: AtomicBool::new(false), told: AtomicBool::new(false), bell })
     }
 
     /// The thread does not come back. Safe in a signal's handler: it sets a flag and writes a byte.
@@ -73,6 +75,11 @@ impl Alarm {
 
     pub(super) fn is_lost(&self) -> bool {
         self.cause.load(Ordering::Acquire) == LOST
+    }
+
+    /// Whether nobody has told of the run that it was lost in. Who asks first does: the thread itself may come back just then.
+    pub(super) fn may_tell(&self) -> bool {
+        !self.told.swap(true, Ordering::AcqRel)
     }
 
     pub(super) fn is_lost_by_cpu(&self) -> bool {

@@ -81,8 +81,9 @@ pub(super) struct Stopped {
     pub(super) breach: Breach,
     /// The script's frames at that moment, the innermost first.
     pub(super) frames: Vec<Frame>,
-    /// Whether its thread was given up meanwhile.
+    /// Whether its thread was given up meanwhile, and whether whoever did that has told of the run.
     pub(super) is_lost: bool,
+    pub(super) is_told: bool,
 }
 
 /// The present run of a thread, as the signal's handler sees it.
@@ -192,7 +193,8 @@ impl Guard {
         });
         let Some(breach) = PRESENT.with(Present::end) else { return Ok(yielded) };
         let frames = FRAMES.with(RefCell::take);
-        Err(Stopped { breach, frames, is_lost: self.alarm.is_lost() })
+        let is_lost = self.alarm.is_lost();
+        Err(Stopped { breach, frames, is_lost, is_told: is_lost && !self.alarm.may_tell() })
     }
 }
 

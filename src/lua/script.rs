@@ -262,12 +262,15 @@ impl Script {
         self.alarm.is_lost()
     }
 
-    /// What is told of a run that it was lost in.
-    pub fn lost_run(&self, origin: Origin) -> Failure {
+    /// What is told of a run that it was lost in; once.
+    pub fn lost_run(&self, origin: Origin) -> Option<Failure> {
+        if !self.is_lost() || !self.alarm.may_tell() {
+            return None;
+        }
         let kind = if self.alarm.is_lost_by_cpu() { FailureKind::Cpu } else { FailureKind::Timeout };
         let limit = kind.name();
         let message = format!("it goes on after its `{limit}` in a function of Lua's library; it was given up");
-        Failure { origin, kind, message, notification: None, traceback: Vec::new(), repeats: 0 }
+        Some(Failure { origin, kind, message, notification: None, traceback: Vec::new(), repeats: 0 })
     }
 
     /// Whether what befell it has not been told; true once.

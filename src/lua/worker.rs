@@ -284,10 +284,12 @@ impl Worker {
 
     /// Ends a run that breached a bound. Its coroutine is never resumed.
     fn stopped(&mut self, run: Run, stopped: Stopped) {
-        let (breach, is_lost) = (stopped.breach, stopped.is_lost);
+        let Stopped { breach, is_lost, is_told, .. } = stopped;
         self.script.host.forget_pending();
-        let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
-        self.script.host.tell_failure(&run.claim, fault);
+        if !is_told {
+            let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
+            self.script.host.tell_failure(&run.claim, fault);
+        }
         drop(run.thread);
         self.is_lost |= is_lost;
         // Who sees the run as ended sees what else ended with it.

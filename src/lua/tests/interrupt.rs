@@ -4,6 +4,7 @@ use super::{
     bench::{Bench, finish, push},
     *,
 };
+use crate::report::{Fate, Origin};
 
 /// Runs a body for `attack`, then for `next`; returns what was told.
 fn attacked(body: &str, limits: Limits) -> Vec<String> {
@@ -224,8 +225,8 @@ load('error()', '@' .. ('n'):rep(1000))()";
     assert!(told[3].starts_with("Error ") && told[3].len() < 200, "{told:?}");
 }
 
-#[tokio::test]
-async fn a_thread_that_does_not_come_back_is_given_up_and_another_goes_on_with_its_queue() {
+/// Loses a thread, lets another one go on, and has the first one come back; returns what was told, by whom it may be.
+async fn given_up(by_engine: bool) -> Vec<String> {
     let code = "return function(n) if n.message.body == 'attack' then spin() end print(n.message.body) end";
     let rules =
         "rules:\n  - { name: ping, subscription: message_received, handler: ping.lua, order: rule, cpu: 50ms }\n";
@@ -239,6 +240,11 @@ async fn a_thread_that_does_not_come_back_is_given_up_and_another_goes_on_with_i
     ear.readable().await.unwrap();
     assert!(stuck.is_lost() && stuck.needs_replacing() && stuck.is_news() && !stuck.is_news());
     assert_eq!((bell.lost(), bench.lines()), (1, vec![]));
+    let origin = Origin { rule: None, subscription: None, script: "ping.lua".into(), place: None };
+    if by_engine {
+        let failure = stuck.lost_run(origin.clone()).unwrap();
+        assert!(failure.message.contains("it was given up") && stuck.lost_run(origin.clone()).is_none());
+    }
     // What the engine does: the queue goes to another thread, and nobody waits for this one.
     let (script, _) = bench.serve("ping", &queue).await;
     stuck.stop(Instant::now());
@@ -246,11 +252,22 @@ async fn a_thread_that_does_not_come_back_is_given_up_and_another_goes_on_with_i
     assert_eq!(bench.said(1).await, ["next"]);
     bench.write("come back", "");
     bench.freed(&vm).await;
+    assert!(stuck.lost_run(origin).is_none(), "one of the two has told");
     drop(stuck);
     assert_eq!(bell.lost(), 0);
     finish(script).await;
-    let told = bench.lines();
+    bench.lines()
+}
+
+#[tokio::test]
+async fn a_thread_that_does_not_come_back_is_given_up_and_another_goes_on_with_its_queue() {
+    let told = given_up(false).await;
     assert!(told[1].contains("not done after 50ms of CPU"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_was_given_up_is_not_told_again_when_its_thread_comes_back() {
+    assert_eq!(given_up(true).await, ["next"]);
 }
 
 #[tokio::test]
@@ -270,7 +287,7 @@ end";
     push(&queue, 1, "attack").await;
     push(&queue, 1, "next").await;
     ear.readable().await.unwrap();
-    assert_eq!(full.fate(), Some(crate::report::Fate::Spent));
+    assert_eq!(full.fate(), Some(Fate::Spent));
     let (script, _) = bench.serve("ping", &queue).await;
     finish(full).await;
     let told = bench.said(2).await;
