@@ -6,6 +6,7 @@
 
 mod literal;
 mod names;
+mod results;
 mod types;
 
 use std::{
@@ -23,12 +24,15 @@ use self::{
 };
 use super::{call, seat::ABOUT};
 use crate::{
-    diagnostic::{Diagnostic, Place},
+    diagnostic::{Diagnostic, Place, counted},
     schema::{Catalog, Command, Kind, Message, Shape, encode, names as spelling},
 };
 
-/// More than anyone reads at once.
+/// More than anyone reads at once. What is beyond is counted.
 const MOST: usize = 50;
+
+/// More than is worth counting.
+const UNCOUNTED: usize = 1000;
 
 /// Bytes of a script that is looked at. A syntax tree takes up to three hundred times as many; no handler is that long.
 const LARGEST: usize = 128 << 10;
@@ -96,8 +100,9 @@ pub(super) struct Subject<'s> {
     pub(super) syntax: &'s Syntax<'s>,
     /// Whether all of it is the body of a handler, rather than what returns one.
     pub(super) is_body: bool,
-    /// What handles which notifications, by its name in the table that the script returns.
-    pub(super) handlers: Vec<(Option<&'s str>, Arc<Message>)>,
+    /// What handles which notifications, by its name in the table that the script returns; nothing where it may be called
+    /// with others too.
+    pub(super) handlers: Vec<(Option<&'s str>, Option<Arc<Message>>)>,
     /// Where a stretch of the text stands.
     pub(super) place: &'s dyn Fn(Range<usize>) -> Place,
 }
@@ -105,8 +110,10 @@ pub(super) struct Subject<'s> {
 /// Tells what is certainly not as its author meant it.
 pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     let root = subject.syntax.tree.root_node();
-    let mut types = Types::new(root, subject.syntax.text);
+    let mut types = Types::new(root, subject.syntax.text, &world.fields);
+    let is_unsure = |function| subject.handlers.iter().any(|(other, kind)| *other == function && kind.is_none());
     for (function, notification) in &subject.handlers {
+        let Some(notification) = notification.as_ref().filter(|_| !is_unsure(*function)) else { continue };
         if subject.is_body {
             types.handles(Arc::clone(notification));
         } else {
@@ -115,16 +122,28 @@ pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     }
     let mut look = Look { subject, world, types: &types, told: Vec::new() };
     look.at_end(root);
+    look.at_shifted();
     if !types.names.has_environment {
         look.at_globals();
     }
     walk(root, |node, _, step| {
-        if matches!(step, Step::Leave) && look.told.len() < MOST {
+        if matches!(step, Step::Leave) && look.told.len() < UNCOUNTED {
             look.at(node);
         }
     });
     look.told.sort_by_key(|(at, _)| *at);
-    look.told.into_iter().map(|(_, told)| told).take(MOST).collect()
+    limited(look.told.into_iter().map(|(_, told)| told).collect())
+}
+
+/// Cuts a long list, and says how long it is.
+fn limited(mut told: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let (all, most) = (told.len(), if told.len() >= UNCOUNTED { "more than " } else { "" });
+    let rest = told.split_off(MOST.min(all));
+    if let Some(place) = rest.first().and_then(|first| first.place.clone()) {
+        let message = format!("and {most}{} in this script, from here on", counted(rest.len(), "more warning"));
+        told.push(Diagnostic::warning("more", message).at(place));
+    }
+    told
 }
 
 struct Look<'l, 't> {
@@ -150,6 +169,8 @@ impl<'t> Look<'_, 't> {
         match node.kind() {
             "dot_index_expression" | "method_index_expression" | "bracket_index_expression" => self.at_index(node),
             "function_call" => self.at_call(node),
+            "for_generic_clause" => self.at_loop(node),
+            "unary_expression" => self.at_count(node),
             "binary_expression" => self.at_comparison(node),
             _ => {}
         }
@@ -162,7 +183,7 @@ impl<'t> Look<'_, 't> {
         for node in &names.globals {
             let name = self.text(*node);
             let is_there = self.world.globals.contains(name) || names.set.contains(name);
-            if is_there || names.tested.contains(name) || seen.len() >= MOST || !seen.insert(name) {
+            if is_there || names.tested.contains(name) || seen.len() >= UNCOUNTED || !seen.insert(name) {
                 continue;
             }
             let instead = WITHHELD.iter().find(|(withheld, _)| *withheld == name);
@@ -193,6 +214,24 @@ impl<'t> Look<'_, 't> {
             let message = "`lua` is the body of the handler, and this one only returns a function".to_owned();
             let help = format!("write what the function does, behind `local {} = ...`", ARGUMENTS.join(", "));
             self.tell(function, "returns-function", message, Some(help));
+        }
+    }
+
+    /// Handlers that are called with one argument less than they take.
+    fn at_shifted(&mut self) {
+        let mut shifted = self.types.shifted.clone();
+        shifted.sort_by_key(Node::id);
+        shifted.dedup();
+        for function in shifted {
+            let (Some(name), Some(taken)) =
+                (function.child_by_field_name("name"), function.child_by_field_name("parameters"))
+            else {
+                continue;
+            };
+            let first = parts(taken).first().map(|first| self.text(*first)).unwrap_or_default();
+            let message = format!("this handler gets what it is called with as `self`, and `rule` as `{first}`");
+            let help = format!("write `function {}{}`", self.text(name).replace(':', "."), self.text(taken));
+            self.tell(name, "wrong-parameters", message, Some(help));
         }
     }
 
@@ -270,6 +309,7 @@ impl<'t> Look<'_, 't> {
             return;
         };
         self.at_method(called, arguments);
+        self.at_elements(called, &parts(arguments));
         let Some(name) = self.types.command(called).filter(|_| !self.types.names.has_environment) else { return };
         let Some(command) = Catalog::embedded().command(name) else { return };
         if called.kind() == "method_index_expression" {
@@ -284,6 +324,51 @@ impl<'t> Look<'_, 't> {
             [one] if is_known(*one, self.subject.syntax.text) => self.tell(*one, "wrong-arguments", message, help()),
             [] | [_] => {}
             [_, second, ..] => self.tell(*second, "wrong-arguments", message, help()),
+        }
+    }
+
+    /// Where elements are expected of what has none to give that way.
+    fn at_loop(&mut self, clause: Node<'t>) {
+        let values = child(clause, "expression_list").map(parts).unwrap_or_default();
+        let [value] = values.as_slice() else { return };
+        if let Some(name) = self.types.command(*value).filter(|name| Catalog::embedded().command(name).is_some()) {
+            let message = format!("olvid.{name} is not called, so nothing is listed");
+            self.tell(*value, "not-called", message, Some(format!("write `in olvid.{name} {{}} do`")));
+        } else if let Type::List(_) = self.types.of(*value) {
+            let help = format!("write `for _, element in ipairs({}) do`", self.short(*value));
+            self.tell(*value, "wrong-arguments", "a loop over a list needs `ipairs`".to_owned(), Some(help));
+        }
+    }
+
+    /// An expression as it may be repeated.
+    fn short(&self, node: Node<'t>) -> &'t str {
+        /// As long as a line bears beside what is said of it.
+        const LONG: usize = 60;
+        Some(self.text(node)).filter(|text| text.len() <= LONG && !text.contains('\n')).unwrap_or("...")
+    }
+
+    /// What is a function of Lua's that goes through lists, and is given an iterator.
+    fn at_elements(&mut self, called: Node<'t>, given: &[Node<'t>]) {
+        let name = self.text(called);
+        let is_global = called.kind() == "identifier"
+            && self.types.names.variable(called).is_none()
+            && !self.types.names.set.contains(name)
+            && !self.types.names.has_environment;
+        let Some(first) = given.first().filter(|_| is_global && matches!(name, "ipairs" | "pairs")) else { return };
+        if let Type::Iterator(_) = self.types.of(*first) {
+            let help = format!("write `for element in {} do`", self.short(*first));
+            self.tell(*first, "wrong-arguments", format!("`{name}` takes a list, and this is an iterator"), Some(help));
+        }
+    }
+
+    /// A length.
+    fn at_count(&mut self, node: Node<'t>) {
+        let is_length = node.child_by_field_name("operator").is_some_and(|operator| self.text(operator) == "#");
+        let Some(operand) = node.child_by_field_name("operand").filter(|_| is_length) else { return };
+        if let Type::Iterator(_) = self.types.of(operand) {
+            let message = "`#` counts what is in a list, and this is an iterator".to_owned();
+            let help = format!("count them: `for element in {} do`", self.short(operand));
+            self.tell(operand, "wrong-arguments", message, Some(help));
         }
     }
 
