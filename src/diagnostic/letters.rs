@@ -188,7 +188,8 @@ mod tests {
         let emoji = ["👨\u{200d}👩\u{200d}👧", "👨\u{200d}?👩", "❤\u{fe0f}\u{200d}🔥 1\u{fe0f}\u{20e3}", "[\u{200d}]"];
         let flag = "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
         let joined = ["می\u{200c}خواهم", "א\u{200f}1", "ක\u{200d}ෂ"];
-        let words = ["новости2", "SMSка VKбот API-сервер", "μΩ", "café naïve Größe kapı", "Aさん 名前bot", "сору", "", "ping"];
+        let words =
+            ["новости2", "SMSка VKбот API-сервер", "μΩ", "café naïve Größe kapı", "Aさん 名前bot", "сору", "", "ping"];
         for text in emoji.into_iter().chain([flag]).chain(joined).chain(words) {
             assert_eq!(slip(text), None, "{text}");
         }

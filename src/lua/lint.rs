@@ -4,6 +4,7 @@
 //! Only what is certain is said, as a warning with its place: a line that never runs harms nobody. Owns the reading of
 //! Lua's syntax; what a script reaches ([`World`]) is asked of the VM it was loaded in, and the rest of the catalog.
 
+mod lists;
 mod literal;
 mod names;
 mod results;
@@ -229,7 +230,7 @@ impl<'t> Look<'_, 't> {
                 continue;
             };
             let first = parts(taken).first().map(|first| self.text(*first)).unwrap_or_default();
-            let message = format!("this handler gets what it is called with as `self`, and `rule` as `{first}`");
+            let message = format!("with a colon, a handler's first argument is `self`, and `{first}` is the second");
             let help = format!("write `function {}{}`", self.text(name).replace(':', "."), self.text(taken));
             self.tell(name, "wrong-parameters", message, Some(help));
         }
@@ -324,51 +325,6 @@ impl<'t> Look<'_, 't> {
             [one] if is_known(*one, self.subject.syntax.text) => self.tell(*one, "wrong-arguments", message, help()),
             [] | [_] => {}
             [_, second, ..] => self.tell(*second, "wrong-arguments", message, help()),
-        }
-    }
-
-    /// Where elements are expected of what has none to give that way.
-    fn at_loop(&mut self, clause: Node<'t>) {
-        let values = child(clause, "expression_list").map(parts).unwrap_or_default();
-        let [value] = values.as_slice() else { return };
-        if let Some(name) = self.types.command(*value).filter(|name| Catalog::embedded().command(name).is_some()) {
-            let message = format!("olvid.{name} is not called, so nothing is listed");
-            self.tell(*value, "not-called", message, Some(format!("write `in olvid.{name} {{}} do`")));
-        } else if let Type::List(_) = self.types.of(*value) {
-            let help = format!("write `for _, element in ipairs({}) do`", self.short(*value));
-            self.tell(*value, "wrong-arguments", "a loop over a list needs `ipairs`".to_owned(), Some(help));
-        }
-    }
-
-    /// An expression as it may be repeated.
-    fn short(&self, node: Node<'t>) -> &'t str {
-        /// As long as a line bears beside what is said of it.
-        const LONG: usize = 60;
-        Some(self.text(node)).filter(|text| text.len() <= LONG && !text.contains('\n')).unwrap_or("...")
-    }
-
-    /// What is a function of Lua's that goes through lists, and is given an iterator.
-    fn at_elements(&mut self, called: Node<'t>, given: &[Node<'t>]) {
-        let name = self.text(called);
-        let is_global = called.kind() == "identifier"
-            && self.types.names.variable(called).is_none()
-            && !self.types.names.set.contains(name)
-            && !self.types.names.has_environment;
-        let Some(first) = given.first().filter(|_| is_global && matches!(name, "ipairs" | "pairs")) else { return };
-        if let Type::Iterator(_) = self.types.of(*first) {
-            let help = format!("write `for element in {} do`", self.short(*first));
-            self.tell(*first, "wrong-arguments", format!("`{name}` takes a list, and this is an iterator"), Some(help));
-        }
-    }
-
-    /// A length.
-    fn at_count(&mut self, node: Node<'t>) {
-        let is_length = node.child_by_field_name("operator").is_some_and(|operator| self.text(operator) == "#");
-        let Some(operand) = node.child_by_field_name("operand").filter(|_| is_length) else { return };
-        if let Type::Iterator(_) = self.types.of(operand) {
-            let message = "`#` counts what is in a list, and this is an iterator".to_owned();
-            let help = format!("count them: `for element in {} do`", self.short(operand));
-            self.tell(operand, "wrong-arguments", message, Some(help));
         }
     }
 

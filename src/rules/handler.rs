@@ -59,7 +59,7 @@ fn script(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
     };
     let full = context.folder.join(path);
     context.looked_for.push(full.clone());
-    if let Err(diagnostic) = is_script(&full, path, context.folder) {
+    if let Some(diagnostic) = no_script(&full, path, context.folder) {
         context.tell(diagnostic.at(place));
         return None;
     }
@@ -87,24 +87,24 @@ fn split(text: &str) -> Result<(&str, Option<&str>), String> {
 }
 
 /// Tells a path that leads to no script. Nothing that is not called one is ever opened: lines of it would be shown.
-fn is_script(full: &Path, written: &str, folder: &Path) -> Result<(), Diagnostic> {
+fn no_script(full: &Path, written: &str, folder: &Path) -> Option<Diagnostic> {
     let shown = written.escape_debug();
     match fs::metadata(full) {
         Ok(found) if found.is_dir() => {
             let message = format!("`{shown}` is a directory");
-            Err(Diagnostic::error("handler", message).help("name a script in it"))
+            Some(Diagnostic::error("handler", message).help("name a script in it"))
         }
-        Ok(found) if !found.is_file() => Err(Diagnostic::error("handler", format!("`{shown}` is not a regular file"))),
+        Ok(found) if !found.is_file() => Some(Diagnostic::error("handler", format!("`{shown}` is not a regular file"))),
         Ok(_) if !is_lua(full) => {
             let message = format!("`{shown}` is no Lua script: its name does not end in `.lua`");
-            Err(Diagnostic::error("handler", message).help("name a script, such as `scripts/ping.lua`"))
+            Some(Diagnostic::error("handler", message).help("name a script, such as `scripts/ping.lua`"))
         }
         Ok(_) => match fs::canonicalize(full) {
             Ok(real) if !is_lua(&real) => {
                 let message = format!("`{shown}` is a link to `{}`, which is no Lua script", real.display());
-                Err(Diagnostic::error("handler", message).help("let it lead to a file whose name ends in `.lua`"))
+                Some(Diagnostic::error("handler", message).help("let it lead to a file whose name ends in `.lua`"))
             }
-            _ => Ok(()),
+            _ => None,
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let help = match near(full, written).filter(|near| is_lua(Path::new(near))) {
@@ -117,9 +117,9 @@ fn is_script(full: &Path, written: &str, folder: &Path) -> Result<(), Diagnostic
                 },
             };
             let code = if is_lua(full) { "handler-missing" } else { "handler" };
-            Err(Diagnostic::error(code, format!("there is no script `{shown}`")).help(help))
+            Some(Diagnostic::error(code, format!("there is no script `{shown}`")).help(help))
         }
-        Err(error) => Err(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}"))),
+        Err(error) => Some(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}"))),
     }
 }
 

@@ -50,7 +50,9 @@ pub(super) fn read(
     }
     match encoded {
         Ok(request) => {
-            named.iter().for_each(|(_, entry)| letters::of_parameter(context, &entry.value, &entry.key));
+            for (_, entry) in &named {
+                letters::of_parameter(context, &entry.value, &entry.key);
+            }
             Some((Bytes::from(request), count(&named)))
         }
         Err(mismatches) => {

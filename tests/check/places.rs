@@ -128,7 +128,11 @@ fn a_link_to_what_is_no_script_is_refused_and_nothing_of_it_is_shown() {
     let (_, told) = load(&at("elsewhere/rules.yaml"));
     assert!(told.is_empty(), "{told:?}");
 
-    fs::write(at("site/rules.yaml"), format!("rules:\n{}{}{}", rule("key"), rule("out"), rule("within")).replace("site/", "")).unwrap();
+    fs::write(
+        at("site/rules.yaml"),
+        format!("rules:\n{}{}{}", rule("key"), rule("out"), rule("within")).replace("site/", ""),
+    )
+    .unwrap();
     let (set, told) = load(&at("site/rules.yaml"));
     let codes: Vec<_> = told.iter().map(|told| (told.code, told.severity)).collect();
     assert_eq!(codes, [("handler", Severity::Error), ("handler-outside", Severity::Warning)], "{told:?}");

@@ -24,6 +24,8 @@ pub(super) struct Names<'t> {
     pub(super) tested: HashSet<&'t str>,
     /// Names under which it puts anything into any table, or makes tables with.
     pub(super) fields: HashSet<&'t str>,
+    /// Those of them under which it puts something into a table that there is.
+    pub(super) put: HashSet<&'t str>,
     /// Tables that it puts something into under a name that is computed.
     pub(super) computed: Vec<Node<'t>>,
     /// The names of all that it calls.
@@ -284,6 +286,7 @@ impl<'t> Reading<'t> {
         }
         let name = self.key(field);
         self.names.fields.insert(name);
+        self.names.put.insert(name);
         if text_of(table, self.text) == GLOBALS {
             self.names.set.insert(name);
         }
@@ -308,6 +311,7 @@ impl<'t> Reading<'t> {
             && let Some(field) = child(node, "arguments").and_then(|arguments| parts(arguments).get(1).copied())
         {
             self.names.fields.insert(self.key(field));
+            self.names.put.insert(self.key(field));
         }
     }
 

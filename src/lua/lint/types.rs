@@ -223,7 +223,7 @@ impl<'t> Types<'t> {
             return Type::Unknown;
         };
         match (self.within(table, far), self.key(node)) {
-            (Type::Object(kinds), Some(name)) => {
+            (Type::Object(kinds), Some(name)) if !self.is_put(name) => {
                 let mut found = kinds.iter().filter_map(|kind| kind.field(name)).map(of_field);
                 let first = found.next().unwrap_or(Type::Unknown);
                 found.fold(first, Type::or)
@@ -231,6 +231,11 @@ impl<'t> Types<'t> {
             (Type::List(element), None) if field.kind() != "string" => *element,
             _ => Type::Unknown,
         }
+    }
+
+    /// Whether something else may stand under a name in an object than was there: scripts may put into them what they like.
+    fn is_put(&self, name: &str) -> bool {
+        self.names.put.contains(name) || self.foreign.contains(name)
     }
 
     /// The name that an index expression asks for, where it is written out.
@@ -252,12 +257,9 @@ impl<'t> Types<'t> {
         let (Some(table), Some(name)) = (called.child_by_field_name("table"), self.key(called)) else {
             return Type::Unknown;
         };
-        // A script may put a function of its own in front of a method.
-        let is_own = called.kind() == "method_index_expression"
-            && !self.names.fields.contains(name)
-            && !self.foreign.contains(name);
+        let is_method = called.kind() == "method_index_expression" && !self.is_put(name);
         match self.within(table, far) {
-            Type::Object(kinds) if is_own => {
+            Type::Object(kinds) if is_method => {
                 let Some(results) = self.results.get(name) else { return Type::Unknown };
                 let result = |kind: &Arc<Message>| results.get(kind.name.as_str()).cloned().unwrap_or(Type::Unknown);
                 let mut found = kinds.iter().map(result);
