@@ -92,6 +92,24 @@ fn an_editor_completes_subscriptions_fields_of_filters_and_values_of_enums() {
 }
 
 #[test]
+fn an_editor_completes_scenarios() {
+    let Some((folder, mut server)) = project() else { return };
+    let file = folder.path().join("bot/tests/hello.test.yaml");
+    let own = fs::read_to_string(&file).unwrap();
+    assert_eq!(server.mistakes(&file, &own), []);
+    let begin = "scenarios:\n  - name: a\n    ";
+    let offered = completed(&mut server, &file, begin);
+    assert!(["when", "expect", "steps", "given"].iter().all(|key| offered.contains(*key)), "{offered:?}");
+    let offered = completed(&mut server, &file, &format!("{begin}when:\n      "));
+    assert!(["say", "emit", "wait", "refuse"].iter().all(|key| offered.contains(*key)), "{offered:?}");
+    let offered = completed(&mut server, &file, &format!("{begin}expect:\n      "));
+    let missing = Catalog::embedded().commands().iter().filter(|command| !offered.contains(&command.name)).count();
+    assert!(missing == 0 && offered.contains("unordered"), "{missing}: {offered:?}");
+    let told = server.mistakes(&file, "scenarios:\n  - name: a\n    when: hello\n    expect: { message_sned: {} }\n");
+    assert!(told.iter().any(|(line, _)| *line == 4), "{told:?}");
+}
+
+#[test]
 fn an_editor_tells_what_is_wrong_at_its_line_and_nothing_of_what_is_right() {
     let Some((folder, mut server)) = project() else { return };
     let at = |name: &str| folder.path().join("bot").join(name);
@@ -116,9 +134,12 @@ fn an_editor_tells_what_is_wrong_at_its_line_and_nothing_of_what_is_right() {
         assert!(told.iter().all(|(at, _)| *at == line), "{name}: {told:?}");
     }
     let valid = fs::read_dir("tests/check").unwrap().map(|entry| entry.unwrap().path());
-    let is_valid = |name: &str| name.starts_with("valid_") && name.ends_with(".yaml");
+    let is_valid = |path: &Path| {
+        let named = path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("valid_"));
+        named && path.extension().is_some_and(|kind| kind == "yaml")
+    };
     let mut seen = 0;
-    for path in valid.filter(|path| is_valid(path.file_name().unwrap().to_str().unwrap())) {
+    for path in valid.filter(|path| is_valid(path)) {
         let name = format!("{}.rules.yaml", path.file_stem().unwrap().display());
         let told = server.mistakes(&at(&name), &fs::read_to_string(&path).unwrap());
         // What the server thinks of YAML is not the schema's.

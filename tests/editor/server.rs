@@ -21,7 +21,7 @@ const LOCKED: [(&str, &str); 2] =
     [("package.json", include_str!("package.json")), ("package-lock.json", include_str!("package-lock.json"))];
 
 /// Far longer than any answer takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Server {
     process: Child,
