@@ -9,7 +9,7 @@ use unicode_security::{MixedScript, confusable_detection::skeleton};
 
 /// The codes of what is told of slips. They name the letter themselves.
 pub(super) const CODES: [&str; 2] = [HIDDEN, ALIKE];
-const HIDDEN: &str = "hidden-letter";
+pub(crate) const HIDDEN: &str = "hidden-letter";
 const ALIKE: &str = "look-alike";
 
 /// A letter that nobody has written knowingly.
@@ -37,6 +37,37 @@ impl Slip {
 /// What joins emoji or belongs to a script that is written with it is no slip.
 pub(crate) fn slip(text: &str) -> Option<Slip> {
     hidden(text).or_else(|| alike(text))
+}
+
+/// Each letter of a program that makes a line look as if it were written in another order, with where it is, in bytes.
+///
+/// Texts in languages that are written from right to left have others, which end where they say.
+pub(crate) fn reversals(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
+    let mut start = 0;
+    let lines = text.split_inclusive('\n').map(move |line| {
+        start += line.len();
+        (start - line.len(), line)
+    });
+    lines
+        .filter_map(|(start, line)| {
+            let (mut open, mut first) = (0_usize, None);
+            for (at, letter) in line.char_indices() {
+                match letter {
+                    '\u{202d}' | '\u{202e}' => return Some((start + at, letter)),
+                    '\u{202a}' | '\u{202b}' => {
+                        open += 1;
+                        first = first.or(Some((start + at, letter)));
+                    }
+                    '\u{202c}' => open = open.saturating_sub(1),
+                    _ => {}
+                }
+            }
+            first.filter(|_| open > 0)
+        })
+        .filter_map(|(at, letter)| {
+            let what = format!("{} ({})", unseen(letter)?, code_point(letter));
+            Some((at..at + letter.len_utf8(), what))
+        })
 }
 
 fn hidden(text: &str) -> Option<Slip> {
@@ -180,6 +211,15 @@ mod tests {
         ] {
             let found = slip(text).unwrap_or_else(|| panic!("{text:?}"));
             assert_eq!((found.span.start, found.code, &*found.meant), (at, code, meant), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_shown_in_another_order_is_found() {
+        let found = |text: &str| reversals(text).map(|(span, _)| span.start).collect::<Vec<_>>();
+        assert_eq!(found("a\n-- \u{202e} b\n'\u{202b}'\n"), [5, 12]);
+        for text in ["'\u{202b}א\u{202c}'", "'\u{2068}' .. x", "'א\u{200f}1'", "a\nb"] {
+            assert_eq!(found(text), [0; 0], "{text:?}");
         }
     }
 

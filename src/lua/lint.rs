@@ -25,7 +25,7 @@ use self::{
 };
 use super::{call, seat::ABOUT};
 use crate::{
-    diagnostic::{Diagnostic, Place, counted},
+    diagnostic::{Diagnostic, Place, counted, letters},
     schema::{Catalog, Command, Kind, Message, Shape, encode, names as spelling},
 };
 
@@ -124,6 +124,7 @@ pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     let mut look = Look { subject, world, types: &types, told: Vec::new() };
     look.at_end(root);
     look.at_shifted();
+    look.at_letters();
     if !types.names.has_environment {
         look.at_globals();
     }
@@ -215,6 +216,16 @@ impl<'t> Look<'_, 't> {
             let message = "`lua` is the body of the handler, and this one only returns a function".to_owned();
             let help = format!("write what the function does, behind `local {} = ...`", ARGUMENTS.join(", "));
             self.tell(function, "returns-function", message, Some(help));
+        }
+    }
+
+    /// Lines that are not what they look like.
+    fn at_letters(&mut self) {
+        for (span, what) in letters::reversals(self.subject.syntax.text).take(UNCOUNTED) {
+            let help = "leave it out; where a text needs it, write it as an escape, such as `\\u{202E}`";
+            let told = Diagnostic::warning(letters::HIDDEN, format!("in this line is {what}"));
+            let at = span.start;
+            self.told.push((at, told.at((self.subject.place)(span)).help(help)));
         }
     }
 
