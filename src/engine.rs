@@ -25,6 +25,7 @@ mod board;
 mod catch_up;
 mod cell;
 mod feed;
+mod glance;
 mod handover;
 mod herald;
 mod idle;
@@ -36,8 +37,9 @@ mod route;
 mod tests;
 pub mod watch;
 
-pub use board::{Board, Stalled, outcome};
+pub use board::{Board, outcome};
 pub use catch_up::Cursors;
+pub use glance::{Glance, Stalled};
 use herald::Herald;
 use plan::View;
 use rescue::Rescue;

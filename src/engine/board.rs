@@ -11,7 +11,6 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use tokio::time::Instant;
 
 use super::{
     cell::{Cell, State},
@@ -74,17 +73,6 @@ pub(super) struct ScriptLine {
     pub(super) patience: Duration,
 }
 
-/// A script that makes no progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stalled {
-    /// As the rules name it.
-    pub script: String,
-    /// The rules that stand still.
-    pub rules: Vec<String>,
-    /// Since it was asked first.
-    pub silent: Duration,
-}
-
 impl Board {
     pub(super) fn show(&self, shown: Shown) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = shown;
@@ -94,18 +82,10 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Arc::clone(reload));
     }
 
-    /// The scripts that make no progress: whose thread does not come back from a run within the longest time that one of
-    /// its rules gives it, or whose thread or VM is lost and was not replaced in that time.
-    ///
-    /// To be asked now and then, at least once a minute: what is told is what came of asking before. Asking costs each
-    /// script a moment; not being asked costs nothing.
-    pub fn stalled(&self, now: Instant) -> Vec<Stalled> {
+    /// Looks at what runs, and at what became of the last reload.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Shown, Option<&Arc<Reload>>) -> T) -> T {
         let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let stalled = |script: &ScriptLine| {
-            let silent = script.pulse.stalled(script.patience, now)?;
-            Some(Stalled { script: script.name.clone(), rules: script.rules.clone(), silent })
-        };
-        board.0.scripts.iter().filter_map(stalled).collect()
+        look(&board.0, board.1.as_ref())
     }
 
     /// What runs, as one object.
