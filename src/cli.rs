@@ -23,6 +23,7 @@ mod init;
 mod output;
 mod pages;
 mod serve;
+mod service;
 mod settings;
 mod simulate;
 mod status;
