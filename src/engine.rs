@@ -32,9 +32,11 @@ pub mod plan;
 mod prepare;
 mod rescue;
 mod route;
+#[cfg(test)]
+mod tests;
 pub mod watch;
 
-pub use board::{Board, outcome};
+pub use board::{Board, Stalled, outcome};
 pub use catch_up::Cursors;
 use herald::Herald;
 use plan::View;

@@ -6,10 +6,12 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use super::{
     cell::{Cell, State},
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     diagnostic::{machine, render},
-    lua::{Counters, RuleQueue, Silence},
+    lua::{Counters, Pulse, RuleQueue, Silence},
     report::Reload,
     rules::{
         Rule,
@@ -67,6 +69,20 @@ pub(super) struct ScriptLine {
     pub(super) generation: u64,
     pub(super) rules: Vec<String>,
     pub(super) files: Inputs,
+    pub(super) pulse: Arc<Pulse>,
+    /// How long it may be silent when it is asked for its pulse.
+    pub(super) patience: Duration,
+}
+
+/// A script that makes no progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stalled {
+    /// As the rules name it.
+    pub script: String,
+    /// The rules that stand still.
+    pub rules: Vec<String>,
+    /// Since it was asked first.
+    pub silent: Duration,
 }
 
 impl Board {
@@ -76,6 +92,20 @@ impl Board {
 
     pub(super) fn reloaded(&self, reload: &Arc<Reload>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Arc::clone(reload));
+    }
+
+    /// The scripts that make no progress: whose thread does not come back from a run within the longest time that one of
+    /// its rules gives it, or whose thread or VM is lost and was not replaced in that time.
+    ///
+    /// To be asked now and then, at least once a minute: what is told is what came of asking before. Asking costs each
+    /// script a moment; not being asked costs nothing.
+    pub fn stalled(&self, now: Instant) -> Vec<Stalled> {
+        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled = |script: &ScriptLine| {
+            let silent = script.pulse.stalled(script.patience, now)?;
+            Some(Stalled { script: script.name.clone(), rules: script.rules.clone(), silent })
+        };
+        board.0.scripts.iter().filter_map(stalled).collect()
     }
 
     /// What runs, as one object.
