@@ -32,15 +32,18 @@ pub mod plan;
 mod prepare;
 mod rescue;
 mod route;
+mod tally;
 #[cfg(test)]
 mod tests;
 pub mod watch;
 
-pub use board::{Board, Stalled, outcome};
+pub use board::{Board, Closed, Figures, FileFigures, ReloadFigures, RuleFigures, ScriptFigures, Stalled, outcome};
 pub use catch_up::Cursors;
 use herald::Herald;
 use plan::View;
 use rescue::Rescue;
+pub use tally::StreamFigures;
+use tally::Tallies;
 
 use crate::{
     clock::Clock,
@@ -62,6 +65,7 @@ pub struct Engine {
     daemon: Daemon,
     reporter: Reporter,
     counters: Arc<Counters>,
+    tallies: Arc<Tallies>,
     herald: Herald,
     telling: JoinHandle<()>,
     board: Arc<Board>,
@@ -106,6 +110,7 @@ impl Engine {
             daemon: daemon.clone(),
             reporter: reporter.clone(),
             counters: Arc::default(),
+            tallies: Arc::default(),
             herald,
             telling,
             board: Arc::default(),

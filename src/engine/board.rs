@@ -1,11 +1,12 @@
 //! The board: what can be seen of a running set from outside, at any moment, a reload under way included.
 //!
-//! Holds handles on the running parts and reads them when asked. Who asks, and over what, is the callers'.
+//! Holds handles on the running parts and reads them when asked: as a status, or as figures ([`figures`]). Who asks, and
+//! over what, is the callers'.
 
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -13,14 +14,19 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
+mod figures;
+
+pub use figures::{Closed, Figures, FileFigures, ReloadFigures, RuleFigures, ScriptFigures};
+
 use super::{
     cell::{Cell, State},
     handover::Handover,
+    tally::Tallies,
 };
 use crate::{
     diagnostic::{machine, render},
-    lua::{Counters, Pulse, RuleQueue, Silence},
-    report::Reload,
+    lua::{Account, Bell, Counters, Memory, Pulse, RuleQueue, Silence},
+    report::{Reload, ReloadResult},
     rules::{
         Rule,
         inputs::{Fingerprint, Inputs},
@@ -29,7 +35,15 @@ use crate::{
 
 /// What runs, and what became of the last reload.
 #[derive(Default)]
-pub struct Board(Mutex<(Shown, Option<Arc<Reload>>)>);
+pub struct Board(Mutex<Contents>);
+
+#[derive(Default)]
+struct Contents {
+    shown: Shown,
+    reload: Option<Arc<Reload>>,
+    /// Attempts to load so far, by what each came to, in the order of `ReloadResult::ALL`.
+    reloads: [u64; ReloadResult::ALL.len()],
+}
 
 /// The running parts.
 #[derive(Default)]
@@ -40,6 +54,8 @@ pub(super) struct Shown {
     pub(super) scripts: Vec<ScriptLine>,
     pub(super) files: BTreeMap<PathBuf, Fingerprint>,
     pub(super) counters: Arc<Counters>,
+    pub(super) tallies: Arc<Tallies>,
+    pub(super) bell: Option<Bell>,
 }
 
 pub(super) struct RuleLine {
@@ -66,12 +82,16 @@ pub(super) struct Former {
 
 pub(super) struct ScriptLine {
     pub(super) name: String,
+    /// A name that no other has: with the rule of a handler in a rule file.
+    pub(super) label: String,
     pub(super) generation: u64,
     pub(super) rules: Vec<String>,
     pub(super) files: Inputs,
     pub(super) pulse: Arc<Pulse>,
     /// How long it may be silent when it is asked for its pulse.
     pub(super) patience: Duration,
+    pub(super) account: Arc<Account>,
+    pub(super) used: Arc<Memory>,
 }
 
 /// A script that makes no progress.
@@ -87,11 +107,17 @@ pub struct Stalled {
 
 impl Board {
     pub(super) fn show(&self, shown: Shown) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = shown;
+        self.contents().shown = shown;
     }
 
     pub(super) fn reloaded(&self, reload: &Arc<Reload>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Arc::clone(reload));
+        let mut contents = self.contents();
+        contents.reloads[reload.result as usize] += 1;
+        contents.reload = Some(Arc::clone(reload));
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The scripts that make no progress: whose thread does not come back from a run within the longest time that one of
@@ -100,18 +126,18 @@ impl Board {
     /// To be asked now and then, at least once a minute: what is told is what came of asking before. Asking costs each
     /// script a moment; not being asked costs nothing.
     pub fn stalled(&self, now: Instant) -> Vec<Stalled> {
-        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let contents = self.contents();
         let stalled = |script: &ScriptLine| {
             let silent = script.pulse.stalled(script.patience, now)?;
             Some(Stalled { script: script.name.clone(), rules: script.rules.clone(), silent })
         };
-        board.0.scripts.iter().filter_map(stalled).collect()
+        contents.shown.scripts.iter().filter_map(stalled).collect()
     }
 
     /// What runs, as one object.
     pub fn status(&self) -> Json {
-        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (shown, reload) = &*board;
+        let contents = self.contents();
+        let Contents { shown, reload, .. } = &*contents;
         json!({
             "generation": reload.as_ref().map_or(0, |reload| reload.generation),
             "reload": reload.as_ref().map(|reload| outcome(reload)),
@@ -172,10 +198,10 @@ impl Former {
 }
 
 impl RuleLine {
-    /// The state of the feed that serves it.
-    fn state(&self) -> State {
+    /// The feed that serves it.
+    fn serving(&self) -> &Cell {
         let former = self.former.as_ref().filter(|former| former.serves() && former.cell.is_open());
-        former.filter(|_| !self.feed.is_open()).map_or(&self.feed, |former| &former.cell).state()
+        former.filter(|_| !self.feed.is_open()).map_or(&self.feed, |former| &former.cell)
     }
 
     fn status(&self) -> Json {
@@ -189,7 +215,7 @@ impl RuleLine {
             "line": line(rule),
             "enabled": rule.enabled,
             "script": self.script,
-            "state": name(&self.state()),
+            "state": name(&self.serving().state()),
             "received": queued,
             "queued": queued.saturating_sub(settled).saturating_sub(running),
             "running": running,
@@ -209,11 +235,15 @@ fn silence(silence: &Silence) -> Json {
 
 impl FeedLine {
     /// None once it is over.
-    fn status(&self) -> Option<Json> {
+    fn cell(&self) -> Option<&Cell> {
         match self {
-            Self::Own(cell) => Some(Self::of(cell)),
-            Self::Former(rules) => rules.iter().find(|of| of.serves()).map(|of| Self::of(&of.cell)),
+            Self::Own(cell) => Some(cell),
+            Self::Former(rules) => rules.iter().find(|of| of.serves()).map(|of| &*of.cell),
         }
+    }
+
+    fn status(&self) -> Option<Json> {
+        self.cell().map(Self::of)
     }
 
     fn of(cell: &Cell) -> Json {
