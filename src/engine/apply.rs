@@ -376,6 +376,7 @@ impl Engine {
         let scripts = running.scripts.iter().map(|(key, (script, generation))| {
             let rules: Vec<_> = running.view.rules_of(key).map(|(name, _)| name.clone()).collect();
             let limits = rules.iter().filter_map(|name| Some(&running.rules.get(name)?.limits));
+            let most = limits.clone().map(|limits| limits.memory).max().unwrap_or_default();
             let label = match key {
                 ScriptKey::Inline(rule) => format!("{}:{rule}", script.name),
                 ScriptKey::File(_) => script.name.to_string(),
@@ -390,6 +391,7 @@ impl Engine {
                 pulse: Arc::clone(script.pulse()),
                 account: Arc::clone(&script.account),
                 used: Arc::clone(&script.used),
+                most,
             }
         });
         self.board.show(Shown {

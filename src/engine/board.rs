@@ -92,6 +92,8 @@ pub(super) struct ScriptLine {
     pub(super) patience: Duration,
     pub(super) account: Arc<Account>,
     pub(super) used: Arc<Memory>,
+    /// Bytes that its VM may hold.
+    pub(super) most: usize,
 }
 
 /// A script that makes no progress.

@@ -163,7 +163,9 @@ impl Pending {
         // Of a list, the first page is counted.
         let call = self.begins().map(|command| calls.begin(command));
         let outcome = self.send(&daemon, held).await;
-        call.into_iter().for_each(|call| call.end(outcome.as_ref().map_or_else(|error| error.code, |_| "OK")));
+        if let Some(call) = call {
+            call.end(outcome.as_ref().map_or_else(|error| error.code, |_| "OK"));
+        }
         outcome
     }
 

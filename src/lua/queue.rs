@@ -283,7 +283,9 @@ impl Lane {
         let Some(at) = state.claims.iter().rposition(|claimed| claimed.id == claim) else { return false };
         state.claims.swap_remove(at);
         self.counters.running.fetch_sub(1, Ordering::Relaxed);
-        took.iter().for_each(|took| self.counters.ran.add(*took));
+        if let Some(took) = took {
+            self.counters.ran.add(took);
+        }
         self.counters.failed(ended);
         self.counters.settled.fetch_add(1, Ordering::AcqRel);
         if generation != state.generation && !state.waiting.is_empty() {

@@ -92,7 +92,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for metric in table::SECTIONS.iter().flat_map(|section| section.metrics) {
             let unit = metric.unit.map(Base::unit);
-            let encoder = encoder.encode_descriptor(metric.name, metric.help, unit.as_ref(), metric.kind.clone())?;
+            let encoder = encoder.encode_descriptor(metric.name, metric.help, unit.as_ref(), metric.kind)?;
             let mut out = Samples { encoder, metric };
             let rules = &self.figures.rules;
             match metric.values {

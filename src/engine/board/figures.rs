@@ -102,8 +102,10 @@ pub struct ScriptFigures {
     pub rules: Vec<String>,
     /// Since which generation its present VM runs.
     pub generation: u64,
-    /// Bytes of the VM.
+    /// Bytes that the VM holds.
     pub memory: usize,
+    /// Bytes that it may hold.
+    pub most: usize,
     /// What its threads used up, over all VMs.
     pub account: Arc<Account>,
 }
@@ -180,7 +182,8 @@ impl RuleFigures {
 impl ScriptFigures {
     fn of(line: &ScriptLine) -> Self {
         let (script, account) = (line.label.clone(), Arc::clone(&line.account));
-        Self { script, rules: line.rules.clone(), generation: line.generation, memory: line.used.bytes(), account }
+        let ScriptLine { generation, most, .. } = *line;
+        Self { script, rules: line.rules.clone(), generation, memory: line.used.bytes(), most, account }
     }
 }
 

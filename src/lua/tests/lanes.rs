@@ -14,7 +14,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{
     super::{
         mailbox::{Mail, Mailbox},
-        queue::{Next, RuleQueue},
+        queue::{Ended, Next, RuleQueue},
     },
     bench::{Bench, PING, message},
     push_all,

@@ -15,6 +15,8 @@ use crate::{
 pub(super) const PREFACE: &str = "\
 # Metrics
 
+<!-- Written by `UPDATE_DOCS=1 cargo test --test docs`: change its sources, not this file. -->
+
 `olvid-rules run --listen 127.0.0.1:9464` answers over HTTP: `/metrics`, `/healthz`, `/readyz` and `/status`. So does a Unix
 socket, `--listen unix:/run/olvid-rules/http`, which the host's user and group may use; the flag may be given twice.
 
@@ -160,6 +162,17 @@ pub(super) const SECTIONS: &[Section] = &[
                 |all, out| {
                     let mut scripts = all.figures.scripts.iter();
                     scripts.try_for_each(|script| out.number(&[&script.script], script.memory.into()))
+                },
+            )
+            .in_bytes(),
+            any(
+                Gauge,
+                "olvid_rules_script_memory_limit",
+                &["script"],
+                "What it may hold: the largest `memory` of its rules.",
+                |all, out| {
+                    let mut scripts = all.figures.scripts.iter();
+                    scripts.try_for_each(|script| out.number(&[&script.script], script.most.into()))
                 },
             )
             .in_bytes(),
