@@ -37,10 +37,9 @@ const RULES: &str = "rules:
     subscription: message_received
     handler: answers.lua
     order: none
-    timeout: 300ms
     cpu: 50ms
     log_rate: 1
-    command_rate: 2000
+  - { name: late, subscription: message_received, handler: late.lua, timeout: 300ms }
   - { name: other, subscription: contact_new, lua: print('new') }
   - { name: off, subscription: contact_new, enabled: false, lua: print('new') }
 permissions: { commands: [message_send] }
@@ -51,7 +50,6 @@ const ANSWERS: &str = "return function(notification)
   local text = notification.message.body
   if text == 'error' then error('no') end
   if text == 'cpu' then while true do end end
-  if text == 'timeout' then sleep(60) end
   if text == 'denied' then olvid.identity_get() end
   if text == 'loud' then for line = 1, 15 do print(line) end end
   if text == 'answer' then olvid.message_send{ discussion_id = 1, body = 'yes' } end
@@ -59,11 +57,28 @@ const ANSWERS: &str = "return function(notification)
 end
 ";
 
+/// Sleeps longer than it may.
+const LATE: &str = "return function(notification)
+  if notification.message.body == 'timeout' then sleep(60) end
+end
+";
+
 /// A host that answers at a port of its own.
 fn run(site: &Site, arguments: &[&str]) -> (Running, At) {
     let host = site.run(&[&["--listen", "127.0.0.1:0"], arguments].concat());
     let at = port(&host);
+    let open = |all: &Exposition| {
+        let lines = all.text.lines().filter_map(|line| line.strip_prefix("olvid_rules_streams{"));
+        lines.filter_map(|line| line.split_once("state=\"open\"} ")?.1.parse::<usize>().ok()).sum()
+    };
+    // What the host takes for open the daemon has to know, too.
+    let streams = open(&at.scrape());
+    site.wait(site.simulator.subscribers("bot", streams));
     (host, at)
+}
+
+fn site() -> Site {
+    Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS), ("late.lua", LATE)])
 }
 
 /// The port at which a host says that it answers.
@@ -75,6 +90,11 @@ fn port(host: &Running) -> At {
 /// A series of the rule that answers.
 fn of(name: &str) -> String {
     format!("{name}{{rule=\"answers\",subscription=\"message_received\"}}")
+}
+
+/// The same of the one that is late.
+fn late(name: &str) -> String {
+    of(name).replace("answers", "late")
 }
 
 fn failed(kind: &str) -> String {
@@ -103,6 +123,7 @@ fn exercise(site: &Site, at: &At) -> Exposition {
     site.simulator.emit("bot", "contact_new", json!({ "contact": { "id": 1 } })).unwrap();
     let handled = |all: &Exposition| {
         all.get(&of("notifications_handled_total")) == Some(10.0)
+            && all.get(&late("notifications_handled_total")) == Some(10.0)
             && all.get("notifications_handled_total{rule=\"other\",subscription=\"contact_new\"}") == Some(1.0)
     };
     at.until("all handled", handled)
@@ -110,14 +131,15 @@ fn exercise(site: &Site, at: &At) -> Exposition {
 
 #[test]
 fn what_is_measured_is_what_happened() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let (host, at) = run(&site, &[]);
     let scraped = exercise(&site, &at);
     let wanted = [
         (of("notifications_received_total"), 10.0),
         (failed("error"), 2.0),
         (failed("cpu"), 1.0),
-        (failed("timeout"), 1.0),
+        (failed("timeout"), 0.0),
+        (failed("timeout").replace("answers", "late"), 1.0),
         (failed("denied"), 1.0),
         (failed("memory"), 0.0),
         (failed("given_up"), 0.0),
@@ -139,20 +161,20 @@ fn what_is_measured_is_what_happened() {
             ("stream_notifications_total{subscription=\"message_received\"}", 10.0),
             ("streams{subscription=\"message_received\",state=\"open\"}", 1.0),
             ("streams{subscription=\"contact_new\",state=\"refused\"}", 0.0),
-            ("rules{state=\"running\"}", 2.0),
+            ("rules{state=\"running\"}", 3.0),
             ("rules{state=\"disabled\"}", 1.0),
             ("reloads_total{result=\"started\"}", 1.0),
             ("script_memory_limit_bytes{script=\"answers.lua\"}", 67_108_864.0),
             ("script_stalled{script=\"rules.yaml:other\"}", 0.0),
-            ("files", 2.0),
+            ("files", 3.0),
             ("ready", 1.0),
         ],
     );
-    let within = |bound: &str| scraped.at(&of("run_seconds_bucket").replacen('{', &format!("{{le=\"{bound}\","), 1));
+    let within = |bound: &str| scraped.at(&late("run_seconds_bucket").replacen('{', &format!("{{le=\"{bound}\","), 1));
     let (short, all) = (within("0.1"), within("+Inf"));
     // The one that slept took 300 ms, the others next to nothing.
     assert!(all - short >= 1.0 && short >= 1.0, "{short} of {all}");
-    assert!(scraped.at(&of("run_seconds_sum")) > 0.3);
+    assert!(scraped.at(&late("run_seconds_sum")) >= 0.3);
     assert!(scraped.at("script_cpu_seconds_total{script=\"answers.lua\"}") >= 0.03, "{}", scraped.text);
     assert!(scraped.at("script_memory_bytes{script=\"answers.lua\"}") > 10_000.0);
     assert!(scraped.at(&of("log_lines_left_out_total")) >= 5.0, "ten of a rate of one are told");
@@ -171,7 +193,7 @@ fn what_is_measured_is_what_happened() {
 
 #[test]
 fn counts_survive_reloads_and_a_series_ends_with_its_rule() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let (host, at) = run(&site, &[]);
     let before = exercise(&site, &at);
     site.write("answers.lua", format!("{ANSWERS}-- changed\n"));
@@ -205,7 +227,7 @@ fn counts_survive_reloads_and_a_series_ends_with_its_rule() {
 
 #[test]
 fn a_host_is_ready_while_its_streams_are_open_and_says_what_it_waits_for() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let (host, at) = run(&site, &["--grace", "60"]);
     let ok = |answer: &Answer| answer.status == 200 && answer.body == "ok\n";
     assert!(ok(&at.get("/readyz")) && ok(&at.get("/healthz")));
@@ -220,7 +242,7 @@ fn a_host_is_ready_while_its_streams_are_open_and_says_what_it_waits_for() {
     site.simulator.drop_connections();
     let refused = |answer: &Answer| answer.status == 503 && answer.body.matches("no such key").count() == 2;
     let told = at.until_page("/readyz", refused).body;
-    let line = "message_received (answers): refused: UNAUTHENTICATED: no such key; next try in ";
+    let line = "message_received (answers, late): refused: UNAUTHENTICATED: no such key; next try in ";
     assert!(told.lines().any(|told| told.starts_with(line) && told.ends_with(" s")), "{told}");
     assert!(ok(&at.get("/healthz")), "the scripts are well");
     let scraped = at.scrape();
@@ -250,7 +272,7 @@ fn a_host_that_stops_is_not_ready() {
 
 #[test]
 fn the_status_is_the_one_of_the_control_socket() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let (host, at) = run(&site, &[]);
     exercise(&site, &at);
     let answer = at.get("/status");
@@ -269,7 +291,7 @@ fn the_status_is_the_one_of_the_control_socket() {
 
 #[test]
 fn only_a_few_short_questions_are_listened_to() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let (host, at) = run(&site, &[]);
     let At::Port(address) = &at else { panic!() };
     let list = at.get("/");
@@ -312,7 +334,7 @@ fn only_a_few_short_questions_are_listened_to() {
 
 #[test]
 fn a_socket_is_for_the_owner_and_the_group_and_goes_with_the_host() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let path = site.path("http");
     // What a host left that was killed.
     drop(UnixListener::bind(&path).unwrap());
@@ -355,7 +377,7 @@ fn a_host_that_cannot_listen_says_so_before_it_loads_anything() {
 
 #[test]
 fn others_read_the_metrics_as_we_mean_them() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let (host, at) = run(&site, &[]);
     exercise(&site, &at);
     let (open, plain) = (at.ask("GET", "/metrics", OPENMETRICS).body, at.get("/metrics").body);
@@ -379,7 +401,7 @@ fn others_read_the_metrics_as_we_mean_them() {
 
 #[test]
 fn what_is_packaged_asks_for_what_there_is() {
-    let site = Site::new(&[("rules.yaml", RULES), ("answers.lua", ANSWERS)]);
+    let site = site();
     let (host, at) = run(&site, &[]);
     exercise(&site, &at);
     site.simulator.drop_connections();
