@@ -26,6 +26,7 @@ use std::{
 };
 
 use http::{Answer, At, Exposition, OPENMETRICS};
+use nix::{sys::ptrace, unistd::Pid};
 use olvid_rules::{cli::listen::metrics, simulator::Reply};
 use process::events;
 use serde_json::{Value as Json, json};
@@ -252,6 +253,52 @@ fn a_host_is_ready_while_its_streams_are_open_and_says_what_it_waits_for() {
     site.simulator.refuse_subscriptions(None);
     site.write("rules.yaml", format!("{RULES}# again\n"));
     at.until_page("/readyz", ok);
+    host.stop();
+}
+
+/// Holds the thread of a script, as a debugger does; lets it go when dropped. None where this user may not.
+struct Held(Pid);
+
+impl Held {
+    fn script(host: &Running, name: &str) -> Option<Self> {
+        let tasks = format!("/proc/{}/task", host.process.id());
+        let is_named =
+            |task: &str| fs::read_to_string(format!("{tasks}/{task}/comm")).is_ok_and(|it| it.trim() == name);
+        let mut all = fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().file_name().into_string().unwrap());
+        let thread = Pid::from_raw(all.find(|task| is_named(task)).unwrap().parse().unwrap());
+        ptrace::seize(thread, ptrace::Options::empty()).ok()?;
+        ptrace::interrupt(thread).unwrap();
+        Some(Self(thread))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = ptrace::detach(self.0, None);
+    }
+}
+
+#[test]
+fn a_script_that_stands_still_is_not_well() {
+    let site = site();
+    let (host, at) = run(&site, &[]);
+    let Some(held) = Held::script(&host, "late.lua") else {
+        #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+        {
+            eprintln!("skipped: it takes a privilege to hold a thread of the host");
+        }
+        return;
+    };
+    let told = at.until_page("/healthz", |answer| answer.status == 503).body;
+    assert!(told.starts_with("late.lua makes no progress for 1"), "{told}");
+    assert!(told.ends_with(" s; these rules stand still: late\n"), "{told}");
+    let stalled = |script: &str| format!("script_stalled{{script=\"{script}\"}}");
+    assert_all(&at.scrape(), &[(&stalled("late.lua"), 1.0), (&stalled("answers.lua"), 0.0), ("ready", 1.0)]);
+    // The others go on.
+    site.emit(1, "x");
+    at.until("handled", |all| all.get(&of("notifications_handled_total")) == Some(1.0));
+    drop(held);
+    assert_eq!(at.until_page("/healthz", |answer| answer.status == 200).body, "ok\n");
     host.stop();
 }
 

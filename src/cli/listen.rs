@@ -56,7 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// How often the scripts are asked whether they make progress.
-const ASKED: Duration = Duration::from_secs(10);
+const ASKED: Duration = Duration::from_secs(5);
 
 /// Failed accepts are about resources of the whole process: at once again would be a busy loop.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);

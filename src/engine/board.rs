@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     diagnostic::{machine, render},
-    lua::{Account, Bell, Counters, Memory, Pulse, RuleQueue, Silence},
+    lua::{Account, Bell, Counters, Measured, Memory, Pulse, RuleQueue, Silence},
     report::{Reload, ReloadResult},
     rules::{
         Rule,
@@ -224,9 +224,18 @@ impl RuleLine {
             "handled": settled,
             "failed": counters.failed.load(Ordering::Relaxed),
             "left_out": counters.left_out.load(Ordering::Relaxed),
+            "waited": times(&counters.waited.read()),
+            "ran": times(&counters.ran.read()),
             "loops": self.queue.silences().iter().map(silence).collect::<Json>(),
         })
     }
+}
+
+/// How long something took: seconds on the average, and the bound that 99 of 100 stayed within.
+fn times(measured: &Measured) -> Json {
+    #[expect(clippy::cast_precision_loss, reason = "an average of so many is none")]
+    let mean = (measured.count() > 0).then(|| measured.seconds / measured.count() as f64);
+    json!({ "count": measured.count(), "mean": mean, "p99": measured.within(0.99).map(|bound| bound.as_secs_f64()) })
 }
 
 /// A loop that was stopped.
@@ -275,6 +284,7 @@ impl ScriptLine {
         json!({
             "name": self.name,
             "generation": self.generation,
+            "memory": self.used.bytes(),
             "rules": self.rules,
             "files": files(&self.files.all()),
         })

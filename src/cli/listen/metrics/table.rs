@@ -40,7 +40,7 @@ pub(super) const BEHIND: &str = "
 ## Health
 
 - `/healthz`: 200 `ok` while every script makes progress. 503, and a line for each that does not: its thread does not come
-  back within what its rules' limits allow. The scripts are asked every 10 s.
+  back within what its rules' limits allow. The scripts are asked every 5 s.
 - `/readyz`: 200 `ok` once the rules run and every stream is open, or has delivered its `count`. 503, and a line for each
   that is not, with the cause and when it is tried again; 503 too while the rules are first loaded, and while the host is
   stopping.
