@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::interrupt;
+use super::interrupt::{self, heap};
 use crate::report::Fate;
 
 /// One script's, over all VMs that it has had.
@@ -64,6 +64,12 @@ impl Account {
     pub fn fates(&self) -> [(Fate, u64); Fate::ALL.len()] {
         Fate::ALL.map(|fate| (fate, self.fates[fate as usize].load(Ordering::Relaxed)))
     }
+}
+
+/// Bytes that the whole program holds of its allocator, those of all VMs among them; none where that does not say. It
+/// looks through the allocator's books, so it is for those who ask now and then.
+pub fn heap() -> Option<u64> {
+    heap::in_use()
 }
 
 impl Drop for Entry {

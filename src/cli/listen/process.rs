@@ -8,7 +8,7 @@ use procfs::{
     ticks_per_second,
 };
 
-use crate::lua::Account;
+use crate::lua::{self, Account};
 
 /// How often a script's CPU is read where a thread ends just then.
 const TURNS: usize = 3;
@@ -19,6 +19,8 @@ pub(super) struct Usage {
     pub(super) cpu: Duration,
     pub(super) resident: u64,
     pub(super) virtual_size: u64,
+    /// Of the resident memory, what is used, as far as the allocator says; none where it does not.
+    pub(super) heap: Option<u64>,
     pub(super) threads: u64,
     pub(super) open_files: Option<usize>,
     pub(super) most_files: Option<u64>,
@@ -41,6 +43,7 @@ impl Usage {
             cpu: cpu(&stat),
             resident: stat.rss_bytes().get(),
             virtual_size: stat.vsize,
+            heap: lua::heap(),
             threads: stat.num_threads.unsigned_abs(),
             open_files: process.fd_count().ok(),
             most_files: process.limits().ok().and_then(limit),
