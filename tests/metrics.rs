@@ -43,7 +43,7 @@ const RULES: &str = "rules:
   - { name: late, subscription: message_received, handler: late.lua, timeout: 300ms }
   - { name: other, subscription: contact_new, lua: print('new') }
   - { name: off, subscription: contact_new, enabled: false, lua: print('new') }
-permissions: { commands: [message_send] }
+permissions: { commands: [message_send, discussion_get] }
 ";
 
 /// Does what it is told.
@@ -61,6 +61,7 @@ end
 /// Sleeps longer than it may.
 const LATE: &str = "return function(notification)
   if notification.message.body == 'timeout' then sleep(60) end
+  if notification.message.body == 'unanswered' then olvid.discussion_get{ discussion_id = 1 } end
 end
 ";
 
@@ -114,7 +115,8 @@ fn exercise(site: &Site, at: &At) -> Exposition {
     let sent = json!({ "message": { "id": { "type": "TYPE_OUTBOUND", "id": 1 } } });
     site.simulator.script("message_send", Reply::Json(sent), 3);
     site.simulator.script("message_send", Reply::Status(Code::NotFound, "no such discussion".to_owned()), 1);
-    let texts = ["answer", "answer", "answer", "error", "error", "cpu", "timeout", "denied", "loud"];
+    site.simulator.script("discussion_get", Reply::Never, 1);
+    let texts = ["answer", "answer", "answer", "error", "error", "cpu", "timeout", "denied", "loud", "unanswered"];
     for text in texts {
         site.emit(1, text);
     }
@@ -123,8 +125,8 @@ fn exercise(site: &Site, at: &At) -> Exposition {
     site.emit(1, "refused");
     site.simulator.emit("bot", "contact_new", json!({ "contact": { "id": 1 } })).unwrap();
     let handled = |all: &Exposition| {
-        all.get(&of("notifications_handled_total")) == Some(10.0)
-            && all.get(&late("notifications_handled_total")) == Some(10.0)
+        all.get(&of("notifications_handled_total")) == Some(11.0)
+            && all.get(&late("notifications_handled_total")) == Some(11.0)
             && all.get("notifications_handled_total{rule=\"other\",subscription=\"contact_new\"}") == Some(1.0)
     };
     at.until("all handled", handled)
@@ -136,19 +138,19 @@ fn what_is_measured_is_what_happened() {
     let (host, at) = run(&site, &[]);
     let scraped = exercise(&site, &at);
     let wanted = [
-        (of("notifications_received_total"), 10.0),
+        (of("notifications_received_total"), 11.0),
         (failed("error"), 2.0),
         (failed("cpu"), 1.0),
         (failed("timeout"), 0.0),
-        (failed("timeout").replace("answers", "late"), 1.0),
+        (failed("timeout").replace("answers", "late"), 2.0),
         (failed("denied"), 1.0),
         (failed("memory"), 0.0),
         (failed("given_up"), 0.0),
         (of("notifications_left_out_total"), 0.0),
         (of("queue_waiting"), 0.0),
         (of("queue_running"), 0.0),
-        (of("run_seconds_count"), 10.0),
-        (of("wait_seconds_count"), 10.0),
+        (of("run_seconds_count"), 11.0),
+        (of("wait_seconds_count"), 11.0),
         (of("rule_stream_open"), 1.0),
         ("queue_limit".to_owned(), 256.0),
     ];
@@ -158,8 +160,9 @@ fn what_is_measured_is_what_happened() {
         &[
             ("commands_total{command=\"message_send\",code=\"OK\"}", 3.0),
             ("commands_total{command=\"message_send\",code=\"NOT_FOUND\"}", 1.0),
+            ("commands_total{command=\"discussion_get\",code=\"CANCELLED\"}", 1.0),
             ("command_seconds_count{command=\"message_send\"}", 4.0),
-            ("stream_notifications_total{subscription=\"message_received\"}", 10.0),
+            ("stream_notifications_total{subscription=\"message_received\"}", 11.0),
             ("streams{subscription=\"message_received\",state=\"open\"}", 1.0),
             ("streams{subscription=\"contact_new\",state=\"refused\"}", 0.0),
             ("rules{state=\"running\"}", 3.0),
@@ -173,7 +176,7 @@ fn what_is_measured_is_what_happened() {
     );
     let within = |bound: &str| scraped.at(&late("run_seconds_bucket").replacen('{', &format!("{{le=\"{bound}\","), 1));
     let (short, all) = (within("0.1"), within("+Inf"));
-    // The one that slept took 300 ms, the others next to nothing.
+    // Those that waited took 300 ms, the others next to nothing.
     assert!(all - short >= 1.0 && short >= 1.0, "{short} of {all}");
     assert!(scraped.at(&late("run_seconds_sum")) >= 0.3);
     assert!(scraped.at("script_cpu_seconds_total{script=\"answers.lua\"}") >= 0.03, "{}", scraped.text);
@@ -222,7 +225,7 @@ fn counts_survive_reloads_and_a_series_ends_with_its_rule() {
     let renamed = at.until("the renamed rule", |all| all.get("generation") == Some(3.0));
     assert!(!renamed.text.contains("rule=\"other\"") && !renamed.text.contains("yaml:other"), "{}", renamed.text);
     assert_all(&renamed, &[("notifications_handled_total{rule=\"another\",subscription=\"contact_new\"}", 0.0)]);
-    assert_all(&renamed, &[(&of("notifications_handled_total"), 10.0)]);
+    assert_all(&renamed, &[(&of("notifications_handled_total"), 11.0)]);
     host.stop();
 }
 

@@ -59,7 +59,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("report", &["message", "timestamp", "name", "files", "count", "address"]),
     // A label.
     ("cli/listen", &["version"]),
-    ("engine/board", &["files", "name"]),
+    ("engine/board", &["files", "name", "count"]),
     ("cli/serve", &["version"]),
     ("lua", &["message", "name", "place"]),
     ("rules", &["count", "name", "description", "filter"]),
