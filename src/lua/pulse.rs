@@ -18,6 +18,9 @@ use crate::{report::Fate, rules::Limits};
 /// By how much longer than on a core of its own a thread may take for the same work, on a machine that has much to do.
 const STARVED: u32 = 30;
 
+/// How long a process that went on again has for its threads to answer.
+const ONCE_MORE: Duration = Duration::from_secs(1);
+
 /// One script's.
 #[derive(Debug)]
 pub struct Pulse {
@@ -32,8 +35,8 @@ pub struct Pulse {
 #[derive(Debug)]
 struct Question {
     asked: Instant,
-    /// Whether it was overdue when it was last looked at.
-    is_overdue: bool,
+    /// When it was first found to be overdue.
+    overdue: Option<Instant>,
 }
 
 impl Pulse {
@@ -45,19 +48,19 @@ impl Pulse {
     /// thread does not come back, it has died, or only another VM would help and there is none.
     ///
     /// What is said now is what came of asking before, so the first answer is always none; and who asks rarely learns of
-    /// it late. `patience` is what [`patience`] says of its rules. Overdue once is not enough: it may have been the whole
-    /// process that stood still.
+    /// it late. `patience` is what [`patience`] says of its rules. Overdue once is not enough, nor twice at one moment by
+    /// two who ask: it may have been the whole process that stood still.
     pub fn stalled(&self, patience: Duration, now: Instant) -> Option<Duration> {
         let mut question = self.question.lock().unwrap_or_else(PoisonError::into_inner);
         let stands_still = self.mailbox.is_asked() || self.fate().is_some();
         match &mut *question {
-            Some(Question { asked, is_overdue }) if stands_still => {
+            Some(Question { asked, overdue }) if stands_still => {
                 let silent = now.saturating_duration_since(*asked);
-                let was_overdue = std::mem::replace(is_overdue, silent > patience);
-                (was_overdue && *is_overdue).then_some(silent)
+                let since = if silent > patience { *overdue.get_or_insert(now) } else { return None };
+                (now.saturating_duration_since(since) >= ONCE_MORE).then_some(silent)
             }
             answered => {
-                *answered = Some(Question { asked: now, is_overdue: false });
+                *answered = Some(Question { asked: now, overdue: None });
                 if !*self.ended.borrow() {
                     self.mailbox.ask();
                 }

@@ -53,7 +53,12 @@ impl Manager {
                 self.told.borrow_mut().push(lines.clone());
                 Some(lines)
             }
-            Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => None,
+            // A process that is stopped and goes on may break off a wait in its parent.
+            Err(error)
+                if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind()) =>
+            {
+                None
+            }
             Err(error) => panic!("{error}"),
         }
     }
