@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Diagnostic;
 
+mod journal;
 pub mod log;
 mod restrained;
 pub mod sink;
@@ -329,7 +330,7 @@ pub enum Omitted {
 }
 
 /// How loud a script speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Level {
     Debug,

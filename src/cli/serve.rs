@@ -1,6 +1,6 @@
 //! `run`: loads, connects, serves, and stops when asked. It never ends because the daemon went away.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -10,6 +10,7 @@ use tokio::{
     sync::mpsc,
     time::Instant,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Done, Run,
@@ -34,7 +35,7 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
         Err(error) => return output::failure(exit::IO, &error.to_string()),
     };
     let service = Service::of_process();
-    let readers = [outlet.reader(arguments.logging.least())].into_iter().chain(service.reader());
+    let readers = [outlet.reader(arguments.logging.log_level.level())].into_iter().chain(service.reader());
     let reporter = Reporter::new(readers.collect());
     // Over the outlet too: after what was told before, and without waiting for who reads it.
     let sources = Sources { flags: &arguments.connection, inherited };
@@ -46,6 +47,11 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
         code
     })
 }
+
+/// Threads for reading files and looking up names. One that is there stays: where the system gives no other later, work
+/// waits for it, while the runtime would end the host if there were none.
+const BLOCKING: usize = 16;
+const FOR_GOOD: Duration = Duration::from_hours(24 * 365);
 
 /// An end with an exit code, and what is to be said of it.
 struct End {
@@ -59,7 +65,11 @@ fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter, service: &Se
         reporter.emit(&Event::Notice(notice));
     }
     // One thread for all sockets: a runtime of several costs nearly twice the CPU for each notification.
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let mut runtime = runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(BLOCKING).thread_keep_alive(FOR_GOOD);
+    let runtime = runtime.build().map_err(failed)?;
+    // The first of them is not asked for in vain.
+    drop(thread::Builder::new().spawn(|| ()).map_err(failed)?.join());
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
         serve(arguments, (sources, found.key_files), &daemon, reporter, service).await
@@ -84,6 +94,7 @@ async fn serve(
     let mut engine = Engine::new(daemon, reporter).within(arguments.caps.caps());
     engine = engine.catching_up(arguments.catch_up, cursors);
     let _attending = service.attend(engine.board(), reporter);
+    let _answering = answer_quit(engine.board(), reporter).map_err(failed)?;
     let started = select! {
         // A script that never ends loading does not keep the host from ending.
         () = stops.next() => {
@@ -112,6 +123,16 @@ async fn serve(
         () = stops.next() => {}
     }
     Ok(())
+}
+
+/// Has SIGQUIT, which ends other programs, answered with a line of the log that says how the host is.
+fn answer_quit(board: &Arc<Board>, reporter: &Reporter) -> std::io::Result<AbortOnDropHandle<()>> {
+    let (mut asked, board, reporter) = (signal(SignalKind::quit())?, Arc::clone(board), reporter.clone());
+    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            reporter.emit(&Event::Notice(Service::sentence(&board)));
+        }
+    })))
 }
 
 /// Where state is kept: as the flag says, or the service manager.
@@ -175,7 +196,8 @@ struct Stops {
 impl Stops {
     fn new() -> std::io::Result<Self> {
         // These would end the host at once. Once listened to, a signal is never again the system's to act on.
-        for ignored in [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm()] {
+        let too_large = SignalKind::from_raw(libc::SIGXFSZ);
+        for ignored in [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm(), too_large] {
             drop(signal(ignored)?);
         }
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })

@@ -78,6 +78,7 @@ impl Surroundings {
             return vec![given.clone()];
         }
         let mut found = self.single();
+        found.extend(self.instances());
         for folder in self.shared(user).into_iter().filter(|folder| is_private(folder, user)) {
             found.extend(entries(&folder));
         }
@@ -95,6 +96,15 @@ impl Surroundings {
 
     fn single(&self) -> Vec<PathBuf> {
         self.service.iter().chain([&self.system]).map(|folder| folder.join(NAME)).collect()
+    }
+
+    /// What the service manager makes for the instances of the packaged service: beside its directory, `NAME-INSTANCE`.
+    fn instances(&self) -> impl Iterator<Item = PathBuf> {
+        let begin = self.system.file_name().map(|name| [name.as_bytes(), b"-"].concat()).unwrap_or_default();
+        let beside = self.system.parent().and_then(|folder| fs::read_dir(folder).ok());
+        let named = move |entry: &fs::DirEntry| entry.file_name().as_bytes().starts_with(&begin);
+        let found = beside.into_iter().flatten().take(MOST_ENTRIES).flatten().filter(named);
+        found.map(|entry| entry.path().join(NAME)).filter(|socket| socket.exists())
     }
 
     /// Directories in which each host has a socket of its own, the preferred one first.
