@@ -158,6 +158,8 @@ pub enum Event {
     },
     /// A setting that is accepted but likely meant otherwise.
     Notice(String),
+    /// How the host is, in a sentence, as somebody asked for it in the log.
+    Asked(String),
     /// The host was asked to stop.
     Stopping {
         /// Runs that are under way or waiting.

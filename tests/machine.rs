@@ -223,7 +223,7 @@ fn signals_of_others_change_nothing_and_quit_tells_how_it_is() {
         host.process.signal(signal);
     }
     host.process.signal("QUIT");
-    let told = host.process.events("notice", 1).remove(0)["message"].as_str().unwrap().to_owned();
+    let told = host.process.events("status", 1).remove(0)["message"].as_str().unwrap().to_owned();
     assert_eq!(told, "1 rule, 1 of 1 stream open");
     site.emit(1, "x");
     host.until_said("one x 1");

@@ -36,6 +36,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("prost_reflect", &["schema/acts", "schema/catalog", "schema/recovery", "simulator"]),
     ("h2", &["daemon"]),
     ("socket2", &["daemon"]),
+    ("rustix", &["cli/service", "report/journal", "report/sink"]),
     ("hyper", &["daemon", "simulator"]),
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
@@ -54,7 +55,7 @@ const NAMES: &[(&str, &[&str])] = &[
     // The name by which any object of the daemon is told from others of its kind.
     ("schema/order", &["id"]),
     // Keys of the log, of the status, of error values, of rule files and of the `rule` table that handlers get.
-    ("report", &["message", "timestamp", "name", "files", "count"]),
+    ("report", &["message", "timestamp", "name", "files", "count", "status"]),
     ("engine/board", &["files", "name"]),
     ("cli/serve", &["version"]),
     ("lua", &["message", "name", "place"]),

@@ -130,7 +130,7 @@ fn answer_quit(board: &Arc<Board>, reporter: &Reporter) -> std::io::Result<Abort
     let (mut asked, board, reporter) = (signal(SignalKind::quit())?, Arc::clone(board), reporter.clone());
     Ok(AbortOnDropHandle::new(tokio::spawn(async move {
         while asked.recv().await.is_some() {
-            reporter.emit(&Event::Notice(Service::sentence(&board)));
+            reporter.emit(&Event::Asked(Service::sentence(&board)));
         }
     })))
 }

@@ -174,6 +174,7 @@ impl Record {
             Event::LinesLeftOut { origin, what, count, rate } => run::left_out(origin, *what, *count, *rate),
             Event::Restrained(origin, what) => restrained::told(origin, what),
             Event::Notice(text) => Self::new(Level::Warn, "notice", text.clone(), vec![]),
+            Event::Asked(sentence) => Self::new(Level::Info, "status", sentence.clone(), vec![]),
             Event::Stopping { pending } => {
                 Self::new(Level::Info, "stopping", format!("stopping; {pending} notifications to finish"), vec![])
             }

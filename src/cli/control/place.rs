@@ -267,3 +267,29 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packaged_service_is_found_and_so_are_its_instances() {
+        let run = tempfile::tempdir().unwrap();
+        for name in ["olvid-rules", "olvid-rules-a", "olvid-rules-b", "olvid-rulesets", "other-a"] {
+            fs::create_dir(run.path().join(name)).unwrap();
+        }
+        // `b` does not run.
+        for name in ["olvid-rules", "olvid-rules-a", "olvid-rulesets", "other-a"] {
+            File::create(run.path().join(name).join(NAME)).unwrap();
+        }
+        let surroundings = Surroundings {
+            given: None,
+            service: None,
+            system: run.path().join("olvid-rules"),
+            session: None,
+            temporary: run.path().join("tmp"),
+        };
+        let found = surroundings.sockets(0);
+        assert_eq!(found, ["olvid-rules", "olvid-rules-a"].map(|name| run.path().join(name).join(NAME)));
+    }
+}
