@@ -12,7 +12,7 @@ use std::{
     fmt::Write as _,
     fs,
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use process::{Process, events};
@@ -119,12 +119,9 @@ fn limits_that_are_more_than_the_machine_has_end_it_for_its_service_manager_to_s
     assert!(log.iter().any(|line| line.starts_with("memory allocation of ")), "{log:#?}");
 }
 
-/// A user that nobody else has, whose threads are counted; the more one is another test's.
-fn user(more: u32) -> u32 {
-    64_000 + std::process::id() % 500 * 2 + more
-}
-
-fn with_threads(user: u32, threads: usize) -> String {
+/// As a user that nobody else has, whose threads are counted.
+fn with_threads(threads: usize) -> String {
+    let user = 64_000 + std::process::id() % 1000;
     format!(
         "exec setpriv --reuid={user} --regid={user} --clear-groups prlimit --nproc={threads} \"$0\" run --log-format json"
     )
@@ -155,49 +152,11 @@ fn without_threads_it_says_so_and_ends() {
     for (threads, code) in [(1, 74), (2, 74), (3, 1)] {
         let site = site();
         open(&site);
-        let (status, log) = start(&site, &with_threads(user(0), threads), "").process.ended();
+        let (status, log) = start(&site, &with_threads(threads), "").process.ended();
         assert_eq!(status.code(), Some(code), "{log:#?}");
         assert!(log.iter().any(|line| line.contains("Resource temporarily unavailable")), "{log:#?}");
         assert!(!log.iter().any(|line| line.contains("panicked")), "{log:#?}");
     }
-}
-
-#[test]
-fn a_reload_that_gets_no_thread_is_refused_and_what_runs_goes_on() {
-    if !may_be_others() {
-        return;
-    }
-    let site = site();
-    open(&site);
-    let host = start(&site, &with_threads(user(1), 30), "");
-    host.process.events("feed_opened", 1);
-    // Others of the same user take what there is.
-    let other = || {
-        let user = format!("--reuid={}", user(1));
-        let mut command = Command::new("setpriv");
-        command.args([&user, "--clear-groups", "prlimit", "--nproc=1000", "cat"]).stdin(Stdio::piped());
-        command.spawn().unwrap()
-    };
-    let mut others: Vec<_> = (0..30).map(|_| other()).collect();
-    let running = |id: u32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name == "cat\n");
-    while !others.iter().all(|other| running(other.id())) {
-        std::thread::yield_now();
-    }
-    site.write("a.lua", versioned("two"));
-    let (result, _) = host.reload(1);
-    assert_eq!(result, "rejected");
-    host.process.until("the cause", |line| line.contains("no thread for `a.lua`").then_some(()));
-    site.emit(1, "x");
-    host.until_said("one x 1");
-    for other in &mut others {
-        other.kill().unwrap();
-        other.wait().unwrap();
-    }
-    host.process.signal("HUP");
-    assert_eq!(host.reload(2).0, "applied");
-    site.emit(1, "y");
-    host.until_said("two y 1");
-    host.stop();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `run`: loads, connects, serves, and stops when asked. It never ends because the daemon went away.
 
-use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{path::PathBuf, sync::Arc, thread};
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -48,11 +48,6 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
     })
 }
 
-/// Threads for reading files and looking up names. One that is there stays: where the system gives no other later, work
-/// waits for it, while the runtime would end the host if there were none.
-const BLOCKING: usize = 16;
-const FOR_GOOD: Duration = Duration::from_hours(24 * 365);
-
 /// An end with an exit code, and what is to be said of it.
 struct End {
     code: u8,
@@ -65,10 +60,8 @@ fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter, service: &Se
         reporter.emit(&Event::Notice(notice));
     }
     // One thread for all sockets: a runtime of several costs nearly twice the CPU for each notification.
-    let mut runtime = runtime::Builder::new_current_thread();
-    runtime.enable_all().max_blocking_threads(BLOCKING).thread_keep_alive(FOR_GOOD);
-    let runtime = runtime.build().map_err(failed)?;
-    // The first of them is not asked for in vain.
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    // The runtime needs one for reading files, and panics where there is none to be had.
     drop(thread::Builder::new().spawn(|| ()).map_err(failed)?.join());
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
