@@ -48,7 +48,10 @@ fn the_journal_gets_entries_with_fields_where_standard_error_is_its_own() {
         let wanted = format!("\nEVENT={event}\n");
         loop {
             let mut bytes = vec![0; 65536];
-            let length = journal.recv(&mut bytes).unwrap();
+            let length = match journal.recv(&mut bytes) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                received => received.unwrap(),
+            };
             let entry = String::from_utf8(bytes[..length].to_vec()).unwrap();
             if entry.contains(&wanted) {
                 return entry;

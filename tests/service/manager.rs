@@ -53,6 +53,8 @@ impl Manager {
                 self.told.borrow_mut().push(lines.clone());
                 Some(lines)
             }
+            // By a signal of a program that another test holds or has started.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.next(within),
             Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => None,
             Err(error) => panic!("{error}"),
         }
