@@ -130,7 +130,7 @@ struct Run {
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
-    logging: Logging,
+    logging: RunLogging,
     /// Seconds that running handlers get to finish when the host stops
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Options")]
     grace: Duration,
@@ -311,6 +311,25 @@ struct Logging {
     log_level: Least,
 }
 
+#[derive(Args)]
+#[command(next_help_heading = "Logging")]
+struct RunLogging {
+    /// How the log is written: to standard error, or to systemd's journal with fields [default: human, or journal where
+    /// standard error is the journal's]
+    #[arg(long)]
+    log_format: Option<LogForm>,
+    /// The least that is logged
+    #[arg(long, default_value = "info")]
+    log_level: Least,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogForm {
+    Human,
+    Json,
+    Journal,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Form {
     Human,
@@ -340,11 +359,27 @@ impl Logging {
     }
 
     fn least(&self) -> Level {
-        match self.log_level {
-            Least::Debug => Level::Debug,
-            Least::Info => Level::Info,
-            Least::Warn => Level::Warn,
-            Least::Error => Level::Error,
+        self.log_level.level()
+    }
+}
+
+impl RunLogging {
+    fn format(&self) -> Option<Format> {
+        Some(match self.log_format? {
+            LogForm::Human => Format::Human,
+            LogForm::Json => Format::Json,
+            LogForm::Journal => Format::Journal,
+        })
+    }
+}
+
+impl Least {
+    fn level(self) -> Level {
+        match self {
+            Self::Debug => Level::Debug,
+            Self::Info => Level::Info,
+            Self::Warn => Level::Warn,
+            Self::Error => Level::Error,
         }
     }
 }

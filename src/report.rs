@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Diagnostic;
 
+mod journal;
 pub mod log;
 mod restrained;
 pub mod sink;
@@ -159,6 +160,8 @@ pub enum Event {
     Notice(String),
     /// Metrics and health can be had at an address.
     Listening(String),
+    /// How the host is, in a sentence, as somebody asked for it in the log.
+    Asked(String),
     /// The host was asked to stop.
     Stopping {
         /// Runs that are under way or waiting.
@@ -334,7 +337,7 @@ pub enum Omitted {
 }
 
 /// How loud a script speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Level {
     Debug,

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "service/journal.rs"]
+mod journal;
 #[path = "service/manager.rs"]
 mod manager;
 #[path = "support/process.rs"]

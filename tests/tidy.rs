@@ -39,6 +39,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("hyper", &["daemon", "simulator", "cli/listen"]),
     ("prometheus_client", &["cli/listen"]),
     ("procfs", &["cli/listen"]),
+    ("rustix", &["cli/service", "report/journal", "report/sink"]),
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
     ("notify", &["engine/watch"]),
@@ -56,7 +57,7 @@ const NAMES: &[(&str, &[&str])] = &[
     // The name by which any object of the daemon is told from others of its kind.
     ("schema/order", &["id"]),
     // Keys of the log, of the status, of error values, of rule files and of the `rule` table that handlers get.
-    ("report", &["message", "timestamp", "name", "files", "count", "address"]),
+    ("report", &["message", "timestamp", "name", "files", "count", "address", "status"]),
     // A label.
     ("cli/listen", &["version"]),
     ("engine/board", &["files", "name", "count"]),

@@ -1,6 +1,6 @@
 //! `run`: loads, connects, serves, and stops when asked. It never ends because the daemon went away.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, thread};
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -10,6 +10,7 @@ use tokio::{
     sync::mpsc,
     time::Instant,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Done, Run,
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
         Err(error) => return output::failure(exit::IO, &error.to_string()),
     };
     let service = Service::of_process();
-    let readers = [outlet.reader(arguments.logging.least())].into_iter().chain(service.reader());
+    let readers = [outlet.reader(arguments.logging.log_level.level())].into_iter().chain(service.reader());
     let reporter = Reporter::new(readers.collect());
     // Over the outlet too: after what was told before, and without waiting for who reads it.
     let sources = Sources { flags: &arguments.connection, inherited };
@@ -61,6 +62,8 @@ fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter, service: &Se
     }
     // One thread for all sockets: a runtime of several costs nearly twice the CPU for each notification.
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    // The runtime needs one for reading files, and panics where there is none to be had.
+    drop(thread::Builder::new().spawn(|| ()).map_err(failed)?.join());
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
         serve(arguments, (sources, found.key_files), &daemon, reporter, service).await
@@ -90,6 +93,7 @@ async fn serve(
     let _attending = service.attend(engine.board(), reporter);
     let status = status(arguments, Arc::clone(engine.board()), daemon.url());
     let endpoint = listeners.serve(engine.board(), Arc::clone(&status), reporter);
+    let _answering = answer_quit(engine.board(), reporter).map_err(failed)?;
     let started = select! {
         // A script that never ends loading does not keep the host from ending.
         () = stops.next() => {
@@ -120,6 +124,16 @@ async fn serve(
         () = stops.next() => {}
     }
     Ok(())
+}
+
+/// Has SIGQUIT, which ends other programs, answered with a line of the log that says how the host is.
+fn answer_quit(board: &Arc<Board>, reporter: &Reporter) -> std::io::Result<AbortOnDropHandle<()>> {
+    let (mut asked, board, reporter) = (signal(SignalKind::quit())?, Arc::clone(board), reporter.clone());
+    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            reporter.emit(&Event::Asked(Service::sentence(&board)));
+        }
+    })))
 }
 
 /// Where state is kept: as the flag says, or the service manager.
@@ -181,7 +195,8 @@ struct Stops {
 impl Stops {
     fn new() -> std::io::Result<Self> {
         // These would end the host at once. Once listened to, a signal is never again the system's to act on.
-        for ignored in [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm()] {
+        let too_large = SignalKind::from_raw(libc::SIGXFSZ);
+        for ignored in [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm(), too_large] {
             drop(signal(ignored)?);
         }
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })

@@ -127,6 +127,11 @@ impl Service {
         self.last_words(|| sentence::failed(cause));
     }
 
+    /// What runs, and how it does, in a sentence.
+    pub(super) fn sentence(board: &Board) -> String {
+        sentence::running(&board.glance(), &[])
+    }
+
     fn last_words(&self, words: impl FnOnce() -> String) {
         if let Some(told) = &self.0 {
             told.manager.tell(&[format!("STATUS={}", words())]);

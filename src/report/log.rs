@@ -16,6 +16,7 @@ use super::{Event, Level, ReloadResult, Sink};
 use crate::diagnostic::{Diagnostic, Severity, counted, render};
 
 mod feed;
+mod journal;
 mod line;
 mod reload;
 mod restrained;
@@ -29,6 +30,54 @@ pub enum Format {
     Human,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal. Where a text is all that there can be, lines for people.
+    Journal,
+}
+
+/// How a reader wants to be told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) format: Format,
+    /// What is below is left out.
+    pub(super) least: Level,
+    pub(super) colour: bool,
+}
+
+impl Form {
+    /// Puts all that is said of an event into words: each time the entry of a journal, where there is to be one, and the
+    /// text.
+    pub(super) fn entries(self, event: &Event, mut tell: impl FnMut(&[u8], &str)) {
+        let mut text = String::new();
+        if self.format != Format::Journal {
+            write(event, self.format, self.least, self.colour, &mut text);
+            return tell(&[], &text);
+        }
+        let mut entry = Vec::new();
+        let mut tell = |record: Record, message: &str| {
+            if self.least <= record.level {
+                entry.clear();
+                text.clear();
+                record.journal(message, &mut entry);
+                record.human(Timestamp::now(), self.colour, &mut text);
+                tell(&entry, &text);
+            }
+        };
+        let (diagnostics, rejected) = match event {
+            Event::Checked { diagnostics, rejected } => (&diagnostics[..], *rejected),
+            Event::Reloaded(reload) => (&reload.diagnostics[..], false),
+            Event::ReloadRejected(reload) => (&reload.diagnostics[..], true),
+            _ => (&[][..], false),
+        };
+        for mistake in diagnostics {
+            let shown = render::human(std::slice::from_ref(mistake), false, render::WIDTH);
+            tell(Record::of_mistake(mistake, rejected), shown.trim_end());
+        }
+        if !matches!(event, Event::Checked { .. }) {
+            let record = Record::of(event);
+            let message = record.body(false);
+            tell(record, &message);
+        }
+    }
 }
 
 /// Whether standard error takes colours.
@@ -56,7 +105,7 @@ pub fn write(event: &Event, format: Format, least: Level, colour: bool, out: &mu
         out.push_str(&render::human(diagnostics, colour, render::WIDTH));
     };
     match (event, format) {
-        (Event::Checked { diagnostics, .. }, Format::Human) => {
+        (Event::Checked { diagnostics, .. }, Format::Human | Format::Journal) => {
             human(diagnostics, out);
             out.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
         }
@@ -64,7 +113,7 @@ pub fn write(event: &Event, format: Format, least: Level, colour: bool, out: &mu
         (Event::Reloaded(reload) | Event::ReloadRejected(reload), _) => {
             let rejected = reload.result == ReloadResult::Rejected;
             match format {
-                Format::Human => human(&reload.diagnostics, out),
+                Format::Human | Format::Journal => human(&reload.diagnostics, out),
                 Format::Json => mistakes(&reload.diagnostics, rejected, out),
             }
             Record::of(event).write(format, least, colour, out);
@@ -129,6 +178,7 @@ impl Record {
                 let message = format!("metrics and health at {address}");
                 Self::new(Level::Info, "listening", message, vec![("address", address.as_str().into())])
             }
+            Event::Asked(sentence) => Self::new(Level::Info, "status", sentence.clone(), vec![]),
             Event::Stopping { pending } => {
                 Self::new(Level::Info, "stopping", format!("stopping; {pending} notifications to finish"), vec![])
             }
@@ -153,6 +203,11 @@ impl Record {
         Self::new(level, event, mistake.message.clone(), fields)
     }
 
+    /// Why the program ends before it runs.
+    pub(super) fn failed(cause: &str) -> Self {
+        Self::new(Level::Error, "failed", cause.to_owned(), vec![])
+    }
+
     fn new(level: Level, event: &'static str, message: String, fields: Vec<(&'static str, Json)>) -> Self {
         Self { level, event, message, fields, details: Vec::new(), is_foreign: false }
     }
@@ -160,8 +215,8 @@ impl Record {
     /// Writes the line of a form, unless it is below what is wanted.
     fn write(&self, format: Format, least: Level, colour: bool, out: &mut String) {
         match format {
-            _ if (self.level as u8) < (least as u8) => {}
-            Format::Human => self.human(Timestamp::now(), colour, out),
+            _ if self.level < least => {}
+            Format::Human | Format::Journal => self.human(Timestamp::now(), colour, out),
             Format::Json => self.json(Timestamp::now(), out),
         }
     }
@@ -172,5 +227,22 @@ fn mistakes(diagnostics: &[Diagnostic], rejected: bool, out: &mut String) {
     let now = Timestamp::now();
     for mistake in diagnostics {
         Record::of_mistake(mistake, rejected).json(now, out);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::diagnostic::Source;
+
+    /// A mistake in a rule file, and one without a place.
+    pub(crate) fn mistakes() -> Arc<[Diagnostic]> {
+        let source = Source::new("rules.yaml", "rules:\n  - nmae: a\n");
+        let mut place = source.line(2);
+        place.span.start += 2;
+        [Diagnostic::error("unknown-key", "unknown key `nmae`").at(place), Diagnostic::warning("no-rules", "nothing")]
+            .into()
     }
 }

@@ -1,4 +1,4 @@
-//! Standard error as a reader of events: whoever emits one never waits for whoever reads the log.
+//! Standard error, or the journal, as a reader of events: whoever emits one never waits for whoever reads the log.
 //!
 //! Owns a queue with a bound and the thread that writes. Where nobody reads, lines are left out once the queue is full;
 //! how many is told where they would have stood, as soon as somebody reads again. A reader that went away is not our
@@ -14,7 +14,8 @@ use std::{
 
 use super::{
     Event, Level, Sink,
-    log::{self, Format},
+    journal::{self, Journal},
+    log::{self, Form, Format, Record},
 };
 
 /// Bytes that wait to be written, while as many are with the writer: some thousand lines.
@@ -40,8 +41,8 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    text: String,
-    /// Lines that came when the text was full, since the writer last took it.
+    waiting: Texts,
+    /// Texts that came when there was no room, since the writer last took what waits.
     left_out: u64,
     /// Texts that were accepted since the start, and how many of them are written.
     accepted: u64,
@@ -49,36 +50,57 @@ struct State {
     is_closed: bool,
 }
 
+/// Texts that are to be written, and for a journal the entry of each, which is told instead.
+#[derive(Default)]
+struct Texts {
+    text: String,
+    entries: Vec<u8>,
+    /// Where each text and its entry end; only for a journal.
+    ends: Vec<(usize, usize)>,
+}
+
+/// Where the writer writes to.
+struct Out<W> {
+    text: W,
+    journal: Option<Journal>,
+}
+
 impl Outlet {
-    /// Opens standard error for a log of this form. An error is that there is no thread to be had.
-    pub fn to_stderr(format: Format) -> io::Result<Self> {
-        Self::to(stderr(), format, log::colour())
+    /// Opens standard error, or the journal, for a log of this form; without one, of the form that suits standard error.
+    /// An error is that there is no thread or no socket to be had.
+    pub fn to_stderr(format: Option<Format>) -> io::Result<Self> {
+        let fitting = || if journal::is_stderr() { Format::Journal } else { Format::Human };
+        let format = format.unwrap_or_else(fitting);
+        let journal = if format == Format::Journal { Some(Journal::open()?) } else { None };
+        Self::to(Out { text: stderr(), journal }, format, log::colour())
     }
 
-    fn to(out: impl Write + Send + 'static, format: Format, colour: bool) -> io::Result<Self> {
+    fn to(out: Out<impl Write + Send + 'static>, format: Format, colour: bool) -> io::Result<Self> {
         let queue = Arc::new(Queue { state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() });
         let writer = Arc::clone(&queue);
-        let gap = move |lines| gap(lines, format, colour);
+        let gap = move |texts, waiting: &mut Texts| gap(texts, format, colour, waiting);
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.write(out, gap))?;
         Ok(Self { queue, format, colour })
     }
 
     /// Makes a reader of events that leaves out what is below `least`.
     pub fn reader(&self, least: Level) -> Sink {
-        let (queue, format, colour) = (Arc::clone(&self.queue), self.format, self.colour);
+        let (queue, form) = (Arc::clone(&self.queue), Form { format: self.format, least, colour: self.colour });
         // One lock from the time stamp on, so that lines of several threads stand in the order of their times.
-        let line = Mutex::new(String::new());
+        let turn = Mutex::new(());
         Box::new(move |event| {
-            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
-            line.clear();
-            log::write(event, format, least, colour, &mut line);
-            queue.accept(&line);
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            form.entries(event, |entry, text| queue.accept(entry, text));
         })
     }
 
-    /// Tells what is no event, after everything that was told before.
+    /// Tells that the program ends for a cause that is no event, after everything that was told before.
     pub fn tell(&self, text: &str) {
-        self.queue.accept(text);
+        let mut entry = Vec::new();
+        if self.format == Format::Journal {
+            Record::failed(text.trim_end()).journal(text.trim_end(), &mut entry);
+        }
+        self.queue.accept(&entry, text);
     }
 }
 
@@ -90,45 +112,80 @@ impl Drop for Outlet {
     }
 }
 
+impl Texts {
+    fn push(&mut self, entry: &[u8], text: &str) {
+        self.text.push_str(text);
+        if !entry.is_empty() {
+            self.entries.extend(entry);
+            self.ends.push((self.text.len(), self.entries.len()));
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.text.len() + self.entries.len()
+    }
+}
+
+impl<W: Write> Out<W> {
+    /// Writes all. What the journal does not take is written as text: it may be away, and be there again for the next.
+    fn write(&mut self, texts: &Texts) {
+        let Some(journal) = &self.journal else { return self.print(&texts.text) };
+        let (mut text, mut entry) = (0, 0);
+        for (end_of_text, end_of_entry) in texts.ends.iter().copied() {
+            if journal.send(&texts.entries[entry..end_of_entry]).is_err() {
+                // Printing needs no journal.
+                drop(self.text.write_all(&texts.text.as_bytes()[text..end_of_text]));
+            }
+            (text, entry) = (end_of_text, end_of_entry);
+        }
+        drop(self.text.flush());
+    }
+
+    fn print(&mut self, text: &str) {
+        drop(self.text.write_all(text.as_bytes()).and_then(|()| self.text.flush()));
+    }
+}
+
 impl Queue {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change under the lock is whole: what a panic left is, too.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(&self, text: &str) {
+    /// Takes a text and, for a journal, its entry.
+    fn accept(&self, entry: &[u8], text: &str) {
         let mut state = self.state();
         if text.is_empty() || state.is_closed {
             return;
         }
         // Once one is left out, all are until the writer comes: what is missing is then in one place. A text that alone
         // is too long finds an empty queue some day.
-        let is_full = !state.text.is_empty() && state.text.len() + text.len() > MOST_BYTES;
+        let is_full = state.waiting.len() > 0 && state.waiting.len() + text.len() + entry.len() > MOST_BYTES;
         if is_full || state.left_out > 0 {
             state.left_out += 1;
             return;
         }
-        state.text.push_str(text);
+        state.waiting.push(entry, text);
         state.accepted += 1;
         drop(state);
         self.filled.notify_one();
     }
 
     /// The writer's thread: writes until the queue is closed.
-    fn write(&self, mut out: impl Write, gap: impl Fn(u64) -> String) {
+    fn write(&self, mut out: Out<impl Write>, gap: impl Fn(u64, &mut Texts)) {
         loop {
-            let waits = |state: &mut State| state.text.is_empty() && !state.is_closed;
+            let waits = |state: &mut State| state.waiting.len() == 0 && !state.is_closed;
             let mut state = self.filled.wait_while(self.state(), waits).unwrap_or_else(PoisonError::into_inner);
-            if state.text.is_empty() {
+            if state.waiting.len() == 0 {
                 return;
             }
-            let (mut text, accepted) = (mem::take(&mut state.text), state.accepted);
+            let (mut texts, accepted) = (mem::take(&mut state.waiting), state.accepted);
             let left_out = mem::take(&mut state.left_out);
             drop(state);
             if left_out > 0 {
-                text.push_str(&gap(left_out));
+                gap(left_out, &mut texts);
             }
-            drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+            out.write(&texts);
             self.state().written = accepted;
             self.emptied.notify_all();
         }
@@ -150,18 +207,17 @@ impl Queue {
     }
 }
 
-/// The line that stands for lines that were left out; at whatever level those were.
-fn gap(lines: u64, format: Format, colour: bool) -> String {
-    let some = if lines == 1 { "1 entry was".to_owned() } else { format!("{lines} entries were") };
-    let mut line = String::new();
+/// Adds the line that stands for texts that were left out; at whatever level those were.
+fn gap(texts: u64, format: Format, colour: bool, waiting: &mut Texts) {
+    let some = if texts == 1 { "1 entry was".to_owned() } else { format!("{texts} entries were") };
     let notice = Event::Notice(format!("{some} left out of the log here, as nobody read it"));
-    log::write(&notice, format, Level::Debug, colour, &mut line);
-    line
+    let form = Form { format, least: Level::Debug, colour };
+    form.entries(&notice, |entry, text| waiting.push(entry, text));
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{os::unix::net::UnixDatagram, sync::mpsc};
 
     use super::*;
 
@@ -187,13 +243,14 @@ mod tests {
     /// An outlet, what lets its reader take a text, and what that took.
     fn outlet() -> (Outlet, mpsc::Sender<()>, mpsc::Receiver<String>) {
         let ((let_go, go), (took, taken)) = (mpsc::channel(), mpsc::sync_channel(64));
-        (Outlet::to(Reader { go, took }, Format::Human, false).unwrap(), let_go, taken)
+        let out = Out { text: Reader { go, took }, journal: None };
+        (Outlet::to(out, Format::Human, false).unwrap(), let_go, taken)
     }
 
     /// Has the writer hold a first text, so that what follows waits in the queue.
     fn held(outlet: &Outlet) {
         outlet.tell("first\n");
-        while !outlet.queue.state().text.is_empty() {
+        while outlet.queue.state().waiting.len() > 0 {
             thread::yield_now();
         }
     }
@@ -265,5 +322,66 @@ mod tests {
         drop(outlet);
         reader(&Event::Notice("late".to_owned()));
         assert!(taken.iter().next().is_none());
+    }
+
+    /// A journal in a folder, what it took, and what was printed instead.
+    fn in_journal(folder: &std::path::Path) -> (Outlet, mpsc::Receiver<String>) {
+        let ((let_go, go), (took, taken)) = (mpsc::channel(), mpsc::sync_channel(64));
+        (0..64).for_each(|_| let_go.send(()).unwrap());
+        let journal = Journal::at(&folder.join("journal")).unwrap();
+        let out = Out { text: Reader { go, took }, journal: Some(journal) };
+        (Outlet::to(out, Format::Journal, false).unwrap(), taken)
+    }
+
+    #[test]
+    fn a_journal_that_goes_away_is_done_without_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("journal");
+        let (outlet, printed) = in_journal(folder.path());
+        let reader = outlet.reader(Level::Info);
+        let tell = |text: &str| {
+            reader(&Event::Notice(text.to_owned()));
+            assert!(outlet.queue.drain(Duration::from_mins(1)));
+        };
+        let entry = |journal: &UnixDatagram| {
+            let mut bytes = [0; 4096];
+            let length = journal.recv(&mut bytes).unwrap();
+            String::from_utf8(bytes[..length].to_vec()).unwrap()
+        };
+        let journal = UnixDatagram::bind(&place).unwrap();
+        tell("one");
+        assert_eq!(entry(&journal), "MESSAGE=one\nPRIORITY=4\nSYSLOG_IDENTIFIER=olvid-rules\nEVENT=notice\n");
+        drop(journal);
+        tell("two");
+        assert!(printed.recv().unwrap().ends_with("warn  two\n"));
+        std::fs::remove_file(&place).unwrap();
+        tell("three");
+        assert!(printed.recv().unwrap().ends_with("warn  three\n"));
+        let journal = UnixDatagram::bind(&place).unwrap();
+        tell("four");
+        assert!(entry(&journal).starts_with("MESSAGE=four\n"));
+        outlet.tell("olvid-rules: no client key\n");
+        assert!(entry(&journal).starts_with("MESSAGE=olvid-rules: no client key\nPRIORITY=3\n"));
+        assert!(printed.try_recv().is_err());
+    }
+
+    #[test]
+    fn an_entry_that_is_too_long_for_a_message_comes_as_a_file() {
+        use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+        let folder = tempfile::tempdir().unwrap();
+        let journal = UnixDatagram::bind(folder.path().join("journal")).unwrap();
+        let sender = Journal::at(&folder.path().join("journal")).unwrap();
+        let entry = format!("MESSAGE={}\n", "x".repeat(3 << 20));
+        sender.send(entry.as_bytes()).unwrap();
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut along = RecvAncillaryBuffer::new(&mut space);
+        let got = recvmsg(&journal, &mut [io::IoSliceMut::new(&mut [0; 16])], &mut along, RecvFlags::empty()).unwrap();
+        assert_eq!(got.bytes, 0);
+        let Some(RecvAncillaryMessage::ScmRights(mut files)) = along.drain().next() else { panic!("no file") };
+        let file = std::fs::File::from(files.next().unwrap());
+        let mut found = vec![0; entry.len() + 1];
+        let length = std::os::unix::fs::FileExt::read_at(&file, &mut found, 0).unwrap();
+        assert!(found[..length] == *entry.as_bytes());
+        assert!((&file).write_all(b"x").is_err(), "it is sealed");
     }
 }

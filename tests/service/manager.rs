@@ -53,12 +53,9 @@ impl Manager {
                 self.told.borrow_mut().push(lines.clone());
                 Some(lines)
             }
-            // A process that is stopped and goes on may break off a wait in its parent.
-            Err(error)
-                if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind()) =>
-            {
-                None
-            }
+            // By a signal of a program that another test holds or has started.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.next(within),
+            Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => None,
             Err(error) => panic!("{error}"),
         }
     }

@@ -78,6 +78,7 @@ impl Surroundings {
             return vec![given.clone()];
         }
         let mut found = self.single();
+        found.extend(self.instances());
         for folder in self.shared(user).into_iter().filter(|folder| is_private(folder, user)) {
             found.extend(entries(&folder));
         }
@@ -95,6 +96,15 @@ impl Surroundings {
 
     fn single(&self) -> Vec<PathBuf> {
         self.service.iter().chain([&self.system]).map(|folder| folder.join(NAME)).collect()
+    }
+
+    /// What the service manager makes for the instances of the packaged service: beside its directory, `NAME-INSTANCE`.
+    fn instances(&self) -> impl Iterator<Item = PathBuf> {
+        let begin = self.system.file_name().map(|name| [name.as_bytes(), b"-"].concat()).unwrap_or_default();
+        let beside = self.system.parent().and_then(|folder| fs::read_dir(folder).ok());
+        let named = move |entry: &fs::DirEntry| entry.file_name().as_bytes().starts_with(&begin);
+        let found = beside.into_iter().flatten().take(MOST_ENTRIES).flatten().filter(named);
+        found.map(|entry| entry.path().join(NAME)).filter(|socket| socket.exists())
     }
 
     /// Directories in which each host has a socket of its own, the preferred one first.
@@ -262,4 +272,30 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packaged_service_is_found_and_so_are_its_instances() {
+        let run = tempfile::tempdir().unwrap();
+        for name in ["olvid-rules", "olvid-rules-a", "olvid-rules-b", "olvid-rulesets", "other-a"] {
+            fs::create_dir(run.path().join(name)).unwrap();
+        }
+        // `b` does not run.
+        for name in ["olvid-rules", "olvid-rules-a", "olvid-rulesets", "other-a"] {
+            File::create(run.path().join(name).join(NAME)).unwrap();
+        }
+        let surroundings = Surroundings {
+            given: None,
+            service: None,
+            system: run.path().join("olvid-rules"),
+            session: None,
+            temporary: run.path().join("tmp"),
+        };
+        let found = surroundings.sockets(0);
+        assert_eq!(found, ["olvid-rules", "olvid-rules-a"].map(|name| run.path().join(name).join(NAME)));
+    }
 }

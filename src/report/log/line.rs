@@ -67,6 +67,14 @@ impl Record {
         let (level, reset) = (paint(shade(self.level)), paint("\x1b[0m"));
         // Writing to a String does not fail.
         let _ = write!(out, "{time} {level}{:<5}{reset} ", name(self.level));
+        out.push_str(&self.body(colour));
+        out.push('\n');
+    }
+
+    /// What a person reads behind time and level.
+    pub(super) fn body(&self, colour: bool) -> String {
+        let paint = |code: &'static str| if colour { code } else { "" };
+        let (reset, mut out) = (paint("\x1b[0m"), String::new());
         if let Some(speaker) = self.speaker() {
             let _ = write!(out, "{}{}{reset}: ", paint("\x1b[1m"), escaped(speaker));
         }
@@ -83,7 +91,7 @@ impl Record {
         for detail in &self.details {
             let _ = write!(out, "\n    {}", escaped(detail));
         }
-        out.push('\n');
+        out
     }
 
     /// Who a line is of: a rule, or a script that no rule has called.
