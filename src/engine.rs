@@ -36,6 +36,7 @@ pub mod watch;
 
 pub use board::{Board, outcome};
 pub use catch_up::Cursors;
+pub(crate) use feed::ASSUMED_OPEN;
 use herald::Herald;
 use plan::View;
 use rescue::Rescue;

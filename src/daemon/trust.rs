@@ -149,6 +149,15 @@ pub(super) fn explain(error: &io::Error) -> String {
             "TLS: {cause}: name the daemon's certificate in OLVID_SERVER_CERTIFICATE_PATH, or that of its authority in \
              OLVID_ROOT_CERTIFICATE_PATH"
         ),
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => format!("TLS: {cause}: name the daemon in OLVID_DAEMON_URL as its certificate does"),
+        Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => format!("TLS: {cause}: give the daemon a certificate that is good now, or set this machine's clock"),
         _ => format!("TLS: {cause}"),
     }
 }
