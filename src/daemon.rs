@@ -36,6 +36,7 @@ use exchange::Exchange;
 pub use probe::{Probe, Reached, Secured};
 pub use tls::{TlsFiles, Trusted};
 use transport::Target;
+pub use trust::Untrusted;
 
 /// Where the daemon is and who we are to it.
 #[derive(Clone)]

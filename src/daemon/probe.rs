@@ -17,6 +17,7 @@ use super::{
     error::innermost,
     tls::Trusted,
     transport::{self, Target},
+    trust::Untrusted,
 };
 use crate::schema::Catalog;
 
@@ -70,9 +71,14 @@ impl Probe {
     }
 
     /// Does TLS' handshake on a connection; none where the address does not ask for TLS.
-    pub async fn secure(&self, Reached { stream }: Reached) -> Result<Option<Secured>, String> {
+    pub async fn secure(&self, Reached { stream }: Reached) -> Result<Option<Secured>, Untrusted> {
         let Some(tls) = self.target.tls() else { return Ok(None) };
-        let stream = in_time(tls.handshake(self.host().0, stream)).await?.map_err(|error| innermost(&error))?;
+        let untold = |what| Untrusted { what, advice: None };
+        let stream = in_time(tls.handshake(self.host().0, stream)).await.map_err(untold)?;
+        let stream = stream.map_err(|error| match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(known) => Untrusted::clone(known),
+            None => untold(innermost(&error)),
+        })?;
         let session = stream.get_ref().1;
         let version = match session.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => "1.2",

@@ -13,7 +13,7 @@ use super::{
     some,
 };
 use crate::{
-    daemon::{CallError, Daemon, Disposition, Probe, Reached, Secured, Settings, Trusted},
+    daemon::{CallError, Daemon, Disposition, Probe, Reached, Secured, Settings, Trusted, Untrusted},
     diagnostic::counted,
     engine::ASSUMED_OPEN,
     report::log::escaped,
@@ -82,9 +82,11 @@ impl Way {
 
     /// Encrypts the connection, where the address asks for it.
     pub(super) async fn tls(&self, reached: Reached) -> Look<()> {
-        let help = "the README's \"With a real daemon\" lists the certificates that can be named";
-        let wrong =
-            |what: String| Wrong::new(exit::UNAVAILABLE, escaped(what.strip_prefix("TLS: ").unwrap_or(&what)), help);
+        let wrong = |Untrusted { what, advice }| {
+            let text = String::as_str(&what);
+            let help = advice.unwrap_or("see that this is the port at which the daemon serves gRPC over TLS");
+            Wrong::new(exit::UNAVAILABLE, escaped(text.strip_prefix("TLS: ").unwrap_or(text)), help)
+        };
         let Some(secured) = self.probe.secure(reached).await.map_err(wrong)? else {
             return Ok(((), Finding::new("none: the address begins with http://, and no certificate is named")));
         };
@@ -206,7 +208,9 @@ impl Way {
         };
         let lines: Vec<_> = looked.iter().map(line).collect();
         let open = lines.iter().filter(|(well, _)| *well).count();
-        let text = format!("{open} of {} can be opened", counted(lines.len(), "stream"));
+        let all = counted(lines.len(), "stream");
+        let text =
+            if open == lines.len() { format!("{all} can be opened") } else { format!("{open} of {all} can be opened") };
         match looked.iter().find_map(|(outcome, _)| outcome.as_ref().err()) {
             None => Ok(((), Finding { lines, ..Finding::new(text) })),
             Some(error) => Err(Wrong { lines, text, ..refused(error, "", way_out(error)) }),
