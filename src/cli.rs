@@ -235,6 +235,9 @@ struct Status {
 struct Doctor {
     #[command(flatten)]
     rules: Rules,
+    /// Look at the packaged service, or one of its instances: its rules, key and variables in /etc/olvid-rules
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, conflicts_with = "paths")]
+    service: Option<Option<String>>,
     #[command(flatten)]
     connection: Connection,
     /// How it is printed: a line for each step, or one JSON object
@@ -379,7 +382,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments, &inherited),
+        Command::Doctor(arguments) => doctor::run(arguments, &inherited),
         Command::Init { folder } => init::run(&folder),
         Command::Completions { shell } => {
             pages::completions(shell);

@@ -4,14 +4,16 @@
 //! sent but questions. Whether a host is running is looked at whatever the rest comes to, and decides nothing.
 
 mod page;
+mod service;
 mod way;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use tokio::runtime;
 
 use self::{
     page::{Finding, Look, Report, Wrong},
+    service::Service,
     way::Way,
 };
 use super::{
@@ -45,7 +47,14 @@ const STEPS: [&str; 10] = [
     "subscriptions",
 ];
 
-pub(super) fn run(arguments: &Doctor, inherited: &Inherited) -> Done {
+pub(super) fn run(mut arguments: Doctor, inherited: &Inherited) -> Done {
+    let service = arguments.service.as_ref().map(|instance| Service::new(instance.as_deref()));
+    if let Some(service) = &service {
+        arguments.rules.paths = vec![service.folder.clone()];
+        arguments.connection.client_key_file.get_or_insert_with(|| service.key());
+        arguments.control.path.get_or_insert_with(|| service.control.clone());
+    }
+    let variables = service.as_ref().map_or_else(settings::dotenv_path, |service| Some(service.variables()));
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(exit::IO, &error.to_string()),
@@ -53,7 +62,7 @@ pub(super) fn run(arguments: &Doctor, inherited: &Inherited) -> Done {
     let mut report = Report::new(&STEPS, arguments.format == Form::Json);
     let sources = Sources { flags: &arguments.connection, inherited };
     let done = runtime.block_on(async {
-        let done = walk(arguments, sources, &mut report).await;
+        let done = walk(&arguments, sources, variables, &mut report).await;
         report.rest();
         let host = around(&arguments.control.surroundings()).await;
         report.host(host.as_ref().map(Option::as_ref));
@@ -65,10 +74,11 @@ pub(super) fn run(arguments: &Doctor, inherited: &Inherited) -> Done {
     done
 }
 
-async fn walk(arguments: &Doctor, sources: Sources<'_>, report: &mut Report) -> Done {
+async fn walk(arguments: &Doctor, sources: Sources<'_>, variables: Option<PathBuf>, report: &mut Report) -> Done {
     let rules = report.take(rules(arguments))?;
-    let found = settings::find(sources);
-    report.take(given(found.as_ref().ok()))?;
+    let variables = variables.filter(|path| path.exists());
+    let found = settings::find_with(sources, variables.clone());
+    report.take(given(variables, found.as_ref().ok()))?;
     let found = report.take(key(found))?;
     let way = report.take(Way::new(found.settings).await)?;
     let reached = report.take(way.connection().await)?;
@@ -91,6 +101,13 @@ fn rules(arguments: &Doctor) -> Look<RuleSet> {
         let lines = mistakes.take(NAMED).map(|mistake| (false, on_one_line(mistake))).collect();
         let text = told.unwrap_or_default();
         return Err(Wrong { lines, ..Wrong::new(exit::MISTAKE, text, more) });
+    }
+    if arguments.service.is_some()
+        && let Some(path) = service::closed(&rules)
+    {
+        let path = escaped(&path.display().to_string());
+        let text = format!("the service's user cannot read `{path}`");
+        return Err(Wrong::new(exit::IO, text, format!("chmod o+rX {path}: there is no key in it")));
     }
     let files: BTreeSet<_> = rules.rules.iter().map(|rule| escaped(&rule.file)).collect();
     let (number, scripts) = (rules.rules.len(), ScriptSpec::group(&rules).len());
@@ -120,10 +137,10 @@ fn some(names: &[String]) -> String {
 
 /// What is set, and whether the files of TLS can be used. Where no key was found, nothing more is known than where the
 /// variables are from.
-fn given(found: Option<&Found>) -> Look<()> {
-    let text = settings::dotenv_path().map_or_else(
-        || "no .env file, here or in a folder above".to_owned(),
-        |path| format!("the environment, and `{}`", escaped(&path.display().to_string())),
+fn given(variables: Option<PathBuf>, found: Option<&Found>) -> Look<()> {
+    let text = variables.map_or_else(
+        || "the environment; no file of variables, such as a .env here or in a folder above".to_owned(),
+        |path| format!("the environment and `{}`", escaped(&path.display().to_string())),
     );
     let notes = found.map(|found| found.notices.iter().map(|notice| escaped(notice)).collect()).unwrap_or_default();
     if let Some(Err(error)) = found.map(|found| found.settings.tls.check()) {

@@ -54,7 +54,7 @@ pub(super) struct Keys {
 
 /// Reads the keys again, from where [`find`] found them.
 pub(super) fn keys(sources: Sources<'_>) -> Result<(Keys, KeyFiles), String> {
-    let mut variables = Variables::new(sources.inherited);
+    let mut variables = Variables::new(sources.inherited, dotenv_path());
     let keys = variables.keys(sources.flags)?;
     Ok((keys, variables.key_files))
 }
@@ -65,8 +65,13 @@ pub(super) fn held(path: &Path) -> Fingerprint {
 }
 
 /// Finds the settings of a command that talks to the daemon.
-pub(super) fn find(Sources { flags, inherited }: Sources<'_>) -> Result<Found, String> {
-    let mut variables = Variables::new(inherited);
+pub(super) fn find(sources: Sources<'_>) -> Result<Found, String> {
+    find_with(sources, dotenv_path())
+}
+
+/// The same with another file of variables than the `.env` that is found upwards, such as a service's.
+pub(super) fn find_with(Sources { flags, inherited }: Sources<'_>, file: Option<PathBuf>) -> Result<Found, String> {
+    let mut variables = Variables::new(inherited, file);
     let Keys { client_key, admin } = variables.keys(flags)?;
     let url = flags.daemon_url.clone().or_else(|| variables.get("OLVID_DAEMON_URL"));
     let tls = TlsFiles {
@@ -116,9 +121,9 @@ struct Variables<'a> {
 }
 
 impl<'a> Variables<'a> {
-    fn new(inherited: &'a Inherited) -> Self {
+    fn new(inherited: &'a Inherited, path: Option<PathBuf>) -> Self {
         let (mut file, mut notices) = (HashMap::new(), Vec::new());
-        let path = dotenv_path().map(|path| (path.clone(), held(&path)));
+        let path = path.map(|path| (path.clone(), held(&path)));
         if let Some((path, _)) = &path {
             // The cause may quote the line, and the line may hold a key: only its number is passed on.
             let mut bad = |what: String| notices.push(format!("`{}`: {what}", path.display()));

@@ -82,7 +82,7 @@ fn leads_to_text(plan: &Message, way: &[String]) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::super::{Catalog, encode};
 
@@ -102,10 +102,10 @@ mod tests {
     #[test]
     fn a_text_is_found_where_it_is_and_missed_where_it_is_not() {
         let identity = Catalog::embedded().probes().identity.as_ref().unwrap();
-        let bytes = |answer| encode::encode(&identity.command.method.output, &answer, None).unwrap();
-        let found = |answer| identity.read(&bytes(answer));
-        assert_eq!(found(json!({ "identity": { "display_name": "bot" } })).as_deref(), Some("bot"));
-        assert_eq!(found(json!({})), None);
+        let bytes = |answer: &Json| encode::encode(&identity.command.method.output, &answer, None).unwrap();
+        let found = |answer: &Json| identity.read(&bytes(answer));
+        assert_eq!(found(&json!({ "identity": { "display_name": "bot" } })).as_deref(), Some("bot"));
+        assert_eq!(found(&json!({})), None);
         assert_eq!(identity.read(&[0xff]), None);
     }
 }
