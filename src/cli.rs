@@ -63,7 +63,6 @@ calls the handlers and lets them answer.
 Start here: `olvid-rules dev` runs rules.yaml against a simulated daemon and lets you chat with your bot.";
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them, for a moment")]
 enum Command {
     /// Load rules, connect to the daemon and serve
     Run(Run),
@@ -236,8 +235,15 @@ struct Doctor {
     #[command(flatten)]
     rules: Rules,
     /// Look at the packaged service, or one of its instances: its rules, key and variables in /etc/olvid-rules
-    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, conflicts_with = "paths")]
-    service: Option<Option<String>>,
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with = "paths"
+    )]
+    service: Option<String>,
     #[command(flatten)]
     connection: Connection,
     /// How it is printed: a line for each step, or one JSON object

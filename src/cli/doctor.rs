@@ -48,7 +48,7 @@ const STEPS: [&str; 10] = [
 ];
 
 pub(super) fn run(mut arguments: Doctor, inherited: &Inherited) -> Done {
-    let service = arguments.service.as_ref().map(|instance| Service::new(instance.as_deref()));
+    let service = arguments.service.as_ref().map(|instance| Service::new(instance));
     if let Some(service) = &service {
         arguments.rules.paths = vec![service.folder.clone()];
         arguments.connection.client_key_file.get_or_insert_with(|| service.key());

@@ -1,6 +1,9 @@
 //! What was looked at, as it is printed: a line for each step as soon as it is known, or one JSON object at the end.
 
-use std::io::{IsTerminal as _, stdout};
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal as _, stdout},
+};
 
 use serde_json::{Value as Json, json};
 
@@ -135,8 +138,12 @@ impl Report {
         for (well, line) in lines {
             self.below(&format!("{} {line}", mark(*well)), &mut out);
         }
-        notes.iter().for_each(|note| self.below(&format!("note: {note}"), &mut out));
-        help.iter().for_each(|help| self.below(&format!("help: {help}"), &mut out));
+        for note in notes {
+            self.below(&format!("note: {note}"), &mut out);
+        }
+        if let Some(help) = help {
+            self.below(&format!("help: {help}"), &mut out);
+        }
         self.print(&out);
         let lines: Vec<_> = lines.iter().map(|(well, text)| json!({ "ok": well, "text": text })).collect();
         self.steps.push(
@@ -153,7 +160,8 @@ impl Report {
     }
 
     fn below(&self, text: &str, out: &mut String) {
-        *out += &format!("{:width$}{text}\n", "", width = self.marks.width + NAME);
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "{:width$}{text}", "", width = self.marks.width + NAME);
     }
 
     fn print(&self, text: &str) {

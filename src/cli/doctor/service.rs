@@ -20,10 +20,11 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(instance: Option<&str>) -> Self {
+    /// Of the name of an instance; of the service itself where that is empty.
+    pub(super) fn new(instance: &str) -> Self {
         match instance {
-            None => Self { folder: FOLDER.into(), control: Path::new(RUNTIME).join("control.sock") },
-            Some(name) => Self {
+            "" => Self { folder: FOLDER.into(), control: Path::new(RUNTIME).join("control.sock") },
+            name => Self {
                 folder: Path::new(FOLDER).join(name),
                 control: PathBuf::from(format!("{RUNTIME}-{name}/control.sock")),
             },

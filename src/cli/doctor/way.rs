@@ -149,7 +149,7 @@ impl Way {
                 Ok(answer) => {
                     let name = telling.read(&answer).unwrap_or_default();
                     let name: String = name.chars().take(LONGEST_NAME).collect();
-                    text += &format!("; the host acts for `{}`", escaped(&name));
+                    text = format!("{text}; the host acts for `{}`", escaped(&name));
                 }
                 // An older daemon need not tell.
                 Err(error) if error.disposition == Disposition::Permanent => {}
@@ -213,7 +213,7 @@ impl Way {
             if open == lines.len() { format!("{all} can be opened") } else { format!("{open} of {all} can be opened") };
         match looked.iter().find_map(|(outcome, _)| outcome.as_ref().err()) {
             None => Ok(((), Finding { lines, ..Finding::new(text) })),
-            Some(error) => Err(Wrong { lines, text, ..refused(error, "", way_out(error)) }),
+            Some(error) => Err(Wrong { text, lines, ..refused(error, "", way_out(error)) }),
         }
     }
 
