@@ -81,6 +81,8 @@ const NAMES: &[(&str, &[&str])] = &[
     // A command of the program, and what it asks a running host for.
     ("cli/control", &["status"]),
     ("cli/status", &["status"]),
+    // Steps of `doctor`, and a key of its JSON.
+    ("cli/doctor", &["key", "address", "version", "status"]),
     ("cli/catalog", &["value"]),
     // Keys of scenario files, and the noun by which it is found where a command is carried out.
     ("scenario", &["name", "message", "contacts", "groups", "messages", "group", "discussion"]),

@@ -52,3 +52,39 @@ pub(super) fn closed(rules: &RuleSet) -> Option<PathBuf> {
         way.or_else(|| (mode(&path) & needed != needed).then_some(path))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Catalog;
+
+    #[test]
+    fn what_is_closed_to_others_is_found_with_the_folders_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().canonicalize().unwrap();
+        let [rules, script] = ["rules.yaml", "hello.lua"].map(|name| place.join(name));
+        fs::write(&rules, "rules: [{ name: a, subscription: contact_new, handler: hello.lua }]").unwrap();
+        fs::write(&script, "return print").unwrap();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let found = || closed(&RuleSet::load(std::slice::from_ref(&place), Catalog::embedded()).0);
+        for (path, mode) in [(&rules, 0o644), (&script, 0o644), (&place, 0o755)] {
+            set(path, mode);
+        }
+        assert_eq!(found(), None);
+        for (path, mode) in [(&rules, 0o640), (&script, 0o600), (&place, 0o750), (&place, 0o754)] {
+            let before = fs::metadata(path).unwrap().permissions().mode();
+            set(path, mode);
+            assert_eq!(found().as_ref(), Some(path));
+            set(path, before);
+        }
+    }
+
+    #[test]
+    fn an_instance_has_a_folder_and_a_socket_of_its_own() {
+        let (one, bot) = (Service::new(""), Service::new("bot"));
+        assert_eq!(one.key(), Path::new("/etc/olvid-rules/client-key"));
+        assert_eq!(bot.variables(), Path::new("/etc/olvid-rules/bot/environment"));
+        assert_eq!(one.control, Path::new("/run/olvid-rules/control.sock"));
+        assert_eq!(bot.control, Path::new("/run/olvid-rules-bot/control.sock"));
+    }
+}
