@@ -91,7 +91,7 @@ enum Command {
     Status(Status),
     /// Have a running host load its rules again
     Reload(Reload),
-    /// Find out why a host would not work: say the first thing that is wrong on its way to the daemon, and what to do
+    /// Say the first thing that is wrong on the way to the daemon, and what to do
     ///
     /// Goes the way of `run`: rules, settings, key, address, connection, TLS, daemon, authentication, version, and each
     /// subscription of the rules, which is opened for a moment. Nothing is handled and nothing is sent; what comes in that
@@ -234,6 +234,8 @@ struct Status {
 struct Doctor {
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    connection: Connection,
     /// Look at the packaged service, or one of its instances: its rules, key and variables in /etc/olvid-rules
     #[arg(
         long,
@@ -241,11 +243,10 @@ struct Doctor {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "",
-        conflicts_with = "paths"
+        conflicts_with = "paths",
+        help_heading = "Options"
     )]
     service: Option<String>,
-    #[command(flatten)]
-    connection: Connection,
     /// How it is printed: a line for each step, or one JSON object
     #[arg(long, default_value = "human", help_heading = "Options")]
     format: Form,
