@@ -24,6 +24,7 @@ mod init;
 mod output;
 mod pages;
 mod serve;
+mod service;
 mod settings;
 mod simulate;
 mod status;
@@ -73,8 +74,12 @@ enum Command {
         /// A subscription, command or datatype: message_received, message_send, Message
         name: Option<String>,
     },
-    /// Print the JSON Schema of rule files, by which editors complete and check them
-    Schema,
+    /// Print the JSON Schema of rule files, or of scenario files, by which editors complete and check them
+    Schema {
+        /// Of which files
+        #[arg(value_enum, default_value_t)]
+        of: Written,
+    },
     /// Print what scripts can reach as annotations for Lua language servers
     Types(Types),
     /// Chat with your bot: rules on a simulated daemon
@@ -168,6 +173,14 @@ struct Types {
     /// Annotations, or the reference of all globals and methods
     #[arg(long, default_value = "lua")]
     format: TypesForm,
+}
+
+/// The files that people write.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Written {
+    #[default]
+    Rules,
+    Scenarios,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -370,8 +383,8 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => serve::run(&arguments, &inherited),
         Command::Check(arguments) => check::run(&arguments),
         Command::Catalog { name } => catalog::run(name.as_deref()),
-        Command::Schema => {
-            catalog::schema();
+        Command::Schema { of } => {
+            catalog::schema(of);
             Ok(())
         }
         Command::Types(arguments) => types::run(&arguments),

@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, ops::Range, sync::Arc};
 
-mod letters;
+pub(crate) mod letters;
 pub mod machine;
 pub mod render;
 
@@ -136,7 +136,7 @@ impl Diagnostic {
 
     /// What cannot be seen of the stretch that it marks: letters that are not what they look like.
     pub fn remark(&self) -> Option<String> {
-        let place = self.place.as_ref()?;
+        let place = self.place.as_ref().filter(|_| !letters::CODES.contains(&self.code))?;
         letters::remark(place.source.text.get(place.span.clone())?.lines().next()?)
     }
 

@@ -25,6 +25,7 @@ mod board;
 mod catch_up;
 mod cell;
 mod feed;
+mod glance;
 mod handover;
 mod herald;
 mod idle;
@@ -32,11 +33,14 @@ pub mod plan;
 mod prepare;
 mod rescue;
 mod route;
+#[cfg(test)]
+mod tests;
 pub mod watch;
 
 pub use board::{Board, outcome};
 pub use catch_up::Cursors;
 pub(crate) use feed::ASSUMED_OPEN;
+pub use glance::{Glance, Stalled};
 use herald::Herald;
 use plan::View;
 use rescue::Rescue;

@@ -28,6 +28,7 @@ mod lint;
 mod load;
 mod mailbox;
 mod permits;
+mod pulse;
 mod queue;
 mod remarks;
 mod repeats;
@@ -45,6 +46,7 @@ mod voice;
 mod worker;
 
 pub use alarm::Bell;
+pub use pulse::{Pulse, patience};
 pub use queue::{CREDITS, LaneCounters, RuleQueue};
 pub use restraint::Silence;
 pub use script::{LOADING, Prepared, SAVING, Script};

@@ -109,6 +109,17 @@ pub enum Event {
         /// The script as the rules name it.
         script: Arc<str>,
     },
+    /// A script makes no progress, as who watches over all scripts has found.
+    ScriptStalled {
+        /// The script as the rules name it.
+        script: Arc<str>,
+        /// The rules that stand still.
+        rules: Vec<String>,
+        /// For how long.
+        silent: Duration,
+        /// Whether the service manager is left to start the host anew for it.
+        restarts: bool,
+    },
     /// A handler did not succeed.
     RunFailed(Failure),
     /// A handler was still running when the host stopped.

@@ -6,6 +6,7 @@ mod handler;
 pub mod inputs;
 pub mod json_schema;
 mod keys;
+mod letters;
 mod limits;
 pub(crate) mod load;
 mod measure;
@@ -26,6 +27,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
+pub(crate) use handler::is_lua;
 use inputs::{Fingerprint, Inputs};
 pub use keys::all as keys;
 pub use limits::{Caps, LIMITS, Limit, Limits, Permissions};

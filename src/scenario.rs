@@ -14,6 +14,8 @@ mod align;
 mod expect;
 mod find;
 mod given;
+pub mod json_schema;
+mod keys;
 mod pattern;
 mod play;
 mod read;

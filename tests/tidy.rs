@@ -70,6 +70,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("rules/permissions", &["files"]),
     // Words of JSON Schema, and heads of columns.
     ("rules/json_schema", &["type", "title"]),
+    ("scenario/json_schema", &["type", "title", "description"]),
     ("cli/catalog", &["type", "key"]),
     ("lua/queue", &["discussion"]),
     // Words of Lua and of Rust's own: the function `type`, the key of a field that is no table, words of options.

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use crate::{
     rules::json_schema,
+    scenario,
     schema::{Answer, Catalog, Command, Enum, Field, Message, Method, Shape, Subscription, names},
 };
 
-use super::{Done, exit, output};
+use super::{Done, Written, exit, output};
 
 pub(super) use self::upload::Files;
 use self::{
@@ -40,9 +41,13 @@ pub(super) fn run(name: Option<&str>) -> Done {
     }
 }
 
-/// Prints the JSON Schema of rule files.
-pub(super) fn schema() {
-    output::answer(&json_schema::document(Catalog::embedded()));
+/// Prints the JSON Schema of files that people write.
+pub(super) fn schema(of: Written) {
+    let schema = match of {
+        Written::Rules => json_schema::document(Catalog::embedded()),
+        Written::Scenarios => scenario::json_schema::document(Catalog::embedded()),
+    };
+    output::answer(&schema);
 }
 
 /// Lists every subscription and command by service, one line each.

@@ -86,7 +86,7 @@ async fn chat(arguments: &Dev, rules: &RuleSet) -> Result<(), String> {
     let counters = Arc::clone(engine.counters());
     let conversation = Conversation { chat, prompt, simulator: simulator.clone(), counters };
     // Nobody asks over a socket here, and a terminal that is closed means the end: files are what changes.
-    let mut host = Host::new(engine, &arguments.rules.paths, &reporter, None);
+    let mut host = Host::new(engine, &arguments.rules.paths, &reporter);
     let (_nobody, mut requests) = mpsc::channel(1);
     select! {
         () = conversation.hold(rules) => {}

@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     control::Request,
+    service::Service,
     settings::{self, KeyFiles, Sources},
 };
 use crate::{
@@ -28,6 +29,7 @@ pub(super) struct Host {
     paths: Vec<PathBuf>,
     files: Watch,
     hangups: Option<Signal>,
+    service: Service,
 }
 
 /// The keys that go to the daemon, and where they come from.
@@ -43,11 +45,16 @@ pub(super) struct Keyring<'a> {
 type Waiting = Vec<oneshot::Sender<Json>>;
 
 impl Host {
-    /// Takes an engine whose first set was read from these paths, and the signals that ask for a reload, if any do.
-    pub(super) fn new(engine: Engine, paths: &[PathBuf], reporter: &Reporter, hangups: Option<Signal>) -> Self {
+    /// Takes an engine whose first set was read from these paths.
+    pub(super) fn new(engine: Engine, paths: &[PathBuf], reporter: &Reporter) -> Self {
         let mut files = Watch::new(reporter.clone());
         files.set(engine.held());
-        Self { engine, paths: paths.to_vec(), files, hangups }
+        Self { engine, paths: paths.to_vec(), files, hangups: None, service: Service::default() }
+    }
+
+    /// Lets a service manager ask for reloads by a signal, and hear of all of them.
+    pub(super) fn serving(self, hangups: Signal, service: Service) -> Self {
+        Self { hangups: Some(hangups), service, ..self }
     }
 
     /// Reloads whatever changes, for as long as it is waited for.
@@ -72,6 +79,8 @@ impl Host {
                     continue;
                 }
             };
+            // After the signal, and before anything is read.
+            self.service.reloading();
             if trigger != Trigger::Files {
                 keys.iter_mut().for_each(Keyring::read);
             }
@@ -79,6 +88,7 @@ impl Host {
             if is_rescue && reload.result == ReloadResult::Rejected {
                 self.engine.revive().await;
             }
+            self.service.ready();
             let answer = outcome(&reload);
             for waiting in waiting {
                 // Who asked may have gone.

@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{Done, exit, output, types};
-use crate::{rules::json_schema, schema::Catalog};
+use crate::{rules::json_schema, scenario, schema::Catalog};
 
 /// The folder of what editors read.
 const TYPES: &str = "types";
@@ -108,15 +108,22 @@ fn made() -> Vec<Made> {
     let schema = format!("{TYPES}/rules.schema.json");
     let what = "what rule files may say, for editors: `olvid-rules schema`";
     files.push(Made(schema.clone().into(), json_schema::document(Catalog::embedded()), what));
-    files.push(Made(".vscode/settings.json".into(), settings(&schema), "lets Visual Studio Code read them"));
+    let scenarios = format!("{TYPES}/scenarios.schema.json");
+    let what = "what scenario files may say: `olvid-rules schema scenarios`";
+    files.push(Made(scenarios.clone().into(), scenario::json_schema::document(Catalog::embedded()), what));
+    let settings = settings(&schema, &scenarios);
+    files.push(Made(".vscode/settings.json".into(), settings, "lets Visual Studio Code read them"));
     files.push(Made(".vscode/extensions.json".into(), extensions(), "the extensions that do"));
     files
 }
 
-fn settings(schema: &str) -> String {
+fn settings(rules: &str, scenarios: &str) -> String {
     pretty(&json!({
         "search.exclude": { format!("{TYPES}/**"): true },
-        "yaml.schemas": { format!("./{schema}"): ["rules.yaml", "*.rules.yaml"] },
+        "yaml.schemas": {
+            format!("./{rules}"): ["rules.yaml", "*.rules.yaml"],
+            format!("./{scenarios}"): ["*.test.yaml"],
+        },
     }))
 }
 

@@ -18,6 +18,7 @@ use super::{
     exit,
     host::{Host, Keyring},
     output,
+    service::Service,
     settings::{self, KeyFiles, Sources},
 };
 use crate::{
@@ -32,11 +33,14 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
         Ok(outlet) => outlet,
         Err(error) => return output::failure(exit::IO, &error.to_string()),
     };
-    let reporter = Reporter::new(vec![outlet.reader(arguments.logging.least())]);
+    let service = Service::of_process();
+    let readers = [outlet.reader(arguments.logging.least())].into_iter().chain(service.reader());
+    let reporter = Reporter::new(readers.collect());
     // Over the outlet too: after what was told before, and without waiting for who reads it.
     let sources = Sources { flags: &arguments.connection, inherited };
-    host(arguments, sources, &reporter).map_err(|End { code, cause }| {
+    host(arguments, sources, &reporter, &service).map_err(|End { code, cause }| {
         if let Some(cause) = cause {
+            service.failed(&cause);
             outlet.tell(&output::failed(&cause));
         }
         code
@@ -49,7 +53,7 @@ struct End {
     cause: Option<String>,
 }
 
-fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter) -> Result<(), End> {
+fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter, service: &Service) -> Result<(), End> {
     let found = settings::find(sources).map_err(usage)?;
     for notice in found.notices {
         reporter.emit(&Event::Notice(notice));
@@ -58,7 +62,7 @@ fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter) -> Result<()
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
-        serve(arguments, (sources, found.key_files), &daemon, reporter).await
+        serve(arguments, (sources, found.key_files), &daemon, reporter, service).await
     });
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
@@ -70,6 +74,7 @@ async fn serve(
     (sources, key_files): (Sources<'_>, KeyFiles),
     daemon: &Daemon,
     reporter: &Reporter,
+    service: &Service,
 ) -> Result<(), End> {
     // Before anything runs: a signal that comes early is not lost.
     let mut stops = Stops::new().map_err(failed)?;
@@ -78,22 +83,30 @@ async fn serve(
     let cursors = state_directory(arguments).map(|folder| Cursors::open(&folder, reporter));
     let mut engine = Engine::new(daemon, reporter).within(arguments.caps.caps());
     engine = engine.catching_up(arguments.catch_up, cursors);
+    let _attending = service.attend(engine.board(), reporter);
     let started = select! {
         // A script that never ends loading does not keep the host from ending.
-        () = stops.next() => return Ok(()),
+        () = stops.next() => {
+            service.stopping();
+            return Ok(());
+        }
         started = engine.reload(paths, Trigger::Start) => started,
     };
     if started.result == ReloadResult::Rejected {
+        service.rejected(&started.diagnostics);
         reporter.emit(&Event::Checked { diagnostics: Arc::clone(&started.diagnostics), rejected: true });
         return Err(End { code: exit::MISTAKE, cause: None });
     }
     let (mut requests, _serving) = control(arguments, &engine, daemon, reporter).await;
     let keys = Keyring::new(sources, key_files, daemon, reporter);
-    let mut host = Host::new(engine, paths, reporter, Some(hangups));
+    let mut host = Host::new(engine, paths, reporter).serving(hangups, service.clone());
+    // Not once the daemon answers: it may be started later, and nothing that needs us can wait for that.
+    service.ready();
     select! {
         () = stops.next() => {}
         () = host.follow(&mut requests, Some(keys)) => {}
     }
+    service.stopping();
     select! {
         () = host.engine.stop(arguments.grace) => {}
         () = stops.next() => {}

@@ -32,7 +32,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    lua::{Prepared, RuleQueue, Script, ScriptKey},
+    lua::{self, Prepared, RuleQueue, Script, ScriptKey},
     report::{Event, FeedName, Origin, Reload, ReloadResult, Trigger},
     rules::Rule,
 };
@@ -373,8 +373,16 @@ impl Engine {
             Some(RuleLine { rule: Arc::clone(rule), script, queue, feed, former })
         });
         let scripts = running.scripts.iter().map(|(key, (script, generation))| {
-            let rules = running.view.rules_of(key).map(|(name, _)| name.clone()).collect();
-            ScriptLine { name: script.name.to_string(), generation: *generation, rules, files: script.inputs.clone() }
+            let rules: Vec<_> = running.view.rules_of(key).map(|(name, _)| name.clone()).collect();
+            let limits = rules.iter().filter_map(|name| Some(&running.rules.get(name)?.limits));
+            ScriptLine {
+                name: script.name.to_string(),
+                generation: *generation,
+                patience: lua::patience(limits),
+                rules,
+                files: script.inputs.clone(),
+                pulse: Arc::clone(script.pulse()),
+            }
         });
         self.board.show(Shown {
             rules: rules.collect(),

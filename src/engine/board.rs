@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     diagnostic::{machine, render},
-    lua::{Counters, RuleQueue, Silence},
+    lua::{Counters, Pulse, RuleQueue, Silence},
     report::Reload,
     rules::{
         Rule,
@@ -67,6 +68,9 @@ pub(super) struct ScriptLine {
     pub(super) generation: u64,
     pub(super) rules: Vec<String>,
     pub(super) files: Inputs,
+    pub(super) pulse: Arc<Pulse>,
+    /// How long it may be silent when it is asked for its pulse.
+    pub(super) patience: Duration,
 }
 
 impl Board {
@@ -76,6 +80,12 @@ impl Board {
 
     pub(super) fn reloaded(&self, reload: &Arc<Reload>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Arc::clone(reload));
+    }
+
+    /// Looks at what runs, and at what became of the last reload.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Shown, Option<&Arc<Reload>>) -> T) -> T {
+        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        look(&board.0, board.1.as_ref())
     }
 
     /// What runs, as one object.

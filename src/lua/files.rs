@@ -217,7 +217,8 @@ impl Files {
     }
 
     fn display(&self, below: &str) -> String {
-        Path::new(&self.shown).join(below).display().to_string()
+        let shown = if self.shown == "." { Path::new("") } else { Path::new(&self.shown) };
+        shown.join(below).display().to_string()
     }
 }
 

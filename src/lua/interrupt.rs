@@ -60,6 +60,16 @@ const PART: usize = 8 << 20;
 /// Ticks after which it gets no more memory: far more than the next instruction needs to be reached.
 const LATE: u32 = 4;
 
+/// Ticks after which a run in a VM of so many bytes that was told to end is given up with its thread.
+fn ticks_to_loss(memory: usize) -> u32 {
+    LOST + u32::try_from(memory / PART).unwrap_or(u32::MAX - LOST)
+}
+
+/// The same as CPU of the thread.
+pub(super) fn given_up_after(memory: usize) -> Duration {
+    TICK.saturating_mul(ticks_to_loss(memory))
+}
+
 /// What a hook that cannot yield raises. Nobody can make the same value: its address is ours.
 static STOPPED: u8 = 0;
 
@@ -214,7 +224,7 @@ impl Present {
     fn begin(&self, bounds: &Bounds, alarm: &Arc<Alarm>) {
         self.deadline.store(bounds.deadline, Ordering::Relaxed);
         self.cpu.store(bounds.cpu, Ordering::Relaxed);
-        self.lost.store(LOST + u32::try_from(bounds.memory / PART).unwrap_or(u32::MAX - LOST), Ordering::Relaxed);
+        self.lost.store(ticks_to_loss(bounds.memory), Ordering::Relaxed);
         self.is_fresh.store(true, Ordering::Relaxed);
         self.alarm.store(Arc::as_ptr(alarm).cast_mut(), Ordering::Relaxed);
     }

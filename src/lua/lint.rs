@@ -4,8 +4,10 @@
 //! Only what is certain is said, as a warning with its place: a line that never runs harms nobody. Owns the reading of
 //! Lua's syntax; what a script reaches ([`World`]) is asked of the VM it was loaded in, and the rest of the catalog.
 
+mod lists;
 mod literal;
 mod names;
+mod results;
 mod types;
 
 use std::{
@@ -23,12 +25,15 @@ use self::{
 };
 use super::{call, seat::ABOUT};
 use crate::{
-    diagnostic::{Diagnostic, Place},
+    diagnostic::{Diagnostic, Place, counted, letters},
     schema::{Catalog, Command, Kind, Message, Shape, encode, names as spelling},
 };
 
-/// More than anyone reads at once.
+/// More than anyone reads at once. What is beyond is counted.
 const MOST: usize = 50;
+
+/// More than is worth counting.
+const UNCOUNTED: usize = 1000;
 
 /// Bytes of a script that is looked at. A syntax tree takes up to three hundred times as many; no handler is that long.
 const LARGEST: usize = 128 << 10;
@@ -96,8 +101,9 @@ pub(super) struct Subject<'s> {
     pub(super) syntax: &'s Syntax<'s>,
     /// Whether all of it is the body of a handler, rather than what returns one.
     pub(super) is_body: bool,
-    /// What handles which notifications, by its name in the table that the script returns.
-    pub(super) handlers: Vec<(Option<&'s str>, Arc<Message>)>,
+    /// What handles which notifications, by its name in the table that the script returns; nothing where it may be called
+    /// with others too.
+    pub(super) handlers: Vec<(Option<&'s str>, Option<Arc<Message>>)>,
     /// Where a stretch of the text stands.
     pub(super) place: &'s dyn Fn(Range<usize>) -> Place,
 }
@@ -105,8 +111,10 @@ pub(super) struct Subject<'s> {
 /// Tells what is certainly not as its author meant it.
 pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     let root = subject.syntax.tree.root_node();
-    let mut types = Types::new(root, subject.syntax.text);
+    let mut types = Types::new(root, subject.syntax.text, &world.fields);
+    let is_unsure = |function| subject.handlers.iter().any(|(other, kind)| *other == function && kind.is_none());
     for (function, notification) in &subject.handlers {
+        let Some(notification) = notification.as_ref().filter(|_| !is_unsure(*function)) else { continue };
         if subject.is_body {
             types.handles(Arc::clone(notification));
         } else {
@@ -115,16 +123,29 @@ pub(super) fn lint(subject: &Subject<'_>, world: &World) -> Vec<Diagnostic> {
     }
     let mut look = Look { subject, world, types: &types, told: Vec::new() };
     look.at_end(root);
+    look.at_shifted();
+    look.at_letters();
     if !types.names.has_environment {
         look.at_globals();
     }
     walk(root, |node, _, step| {
-        if matches!(step, Step::Leave) && look.told.len() < MOST {
+        if matches!(step, Step::Leave) && look.told.len() < UNCOUNTED {
             look.at(node);
         }
     });
     look.told.sort_by_key(|(at, _)| *at);
-    look.told.into_iter().map(|(_, told)| told).take(MOST).collect()
+    limited(look.told.into_iter().map(|(_, told)| told).collect())
+}
+
+/// Cuts a long list, and says how long it is.
+fn limited(mut told: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let (all, most) = (told.len(), if told.len() >= UNCOUNTED { "more than " } else { "" });
+    let rest = told.split_off(MOST.min(all));
+    if let Some(place) = rest.first().and_then(|first| first.place.clone()) {
+        let message = format!("and {most}{} in this script, from here on", counted(rest.len(), "more warning"));
+        told.push(Diagnostic::warning("more", message).at(place));
+    }
+    told
 }
 
 struct Look<'l, 't> {
@@ -150,6 +171,8 @@ impl<'t> Look<'_, 't> {
         match node.kind() {
             "dot_index_expression" | "method_index_expression" | "bracket_index_expression" => self.at_index(node),
             "function_call" => self.at_call(node),
+            "for_generic_clause" => self.at_loop(node),
+            "unary_expression" => self.at_count(node),
             "binary_expression" => self.at_comparison(node),
             _ => {}
         }
@@ -162,7 +185,7 @@ impl<'t> Look<'_, 't> {
         for node in &names.globals {
             let name = self.text(*node);
             let is_there = self.world.globals.contains(name) || names.set.contains(name);
-            if is_there || names.tested.contains(name) || seen.len() >= MOST || !seen.insert(name) {
+            if is_there || names.tested.contains(name) || seen.len() >= UNCOUNTED || !seen.insert(name) {
                 continue;
             }
             let instead = WITHHELD.iter().find(|(withheld, _)| *withheld == name);
@@ -193,6 +216,34 @@ impl<'t> Look<'_, 't> {
             let message = "`lua` is the body of the handler, and this one only returns a function".to_owned();
             let help = format!("write what the function does, behind `local {} = ...`", ARGUMENTS.join(", "));
             self.tell(function, "returns-function", message, Some(help));
+        }
+    }
+
+    /// Lines that are not what they look like.
+    fn at_letters(&mut self) {
+        for (span, what) in letters::reversals(self.subject.syntax.text).take(UNCOUNTED) {
+            let help = "leave it out; where a text needs it, write it as an escape, such as `\\u{202E}`";
+            let told = Diagnostic::warning(letters::HIDDEN, format!("in this line is {what}"));
+            let at = span.start;
+            self.told.push((at, told.at((self.subject.place)(span)).help(help)));
+        }
+    }
+
+    /// Handlers that are called with one argument less than they take.
+    fn at_shifted(&mut self) {
+        let mut shifted = self.types.shifted.clone();
+        shifted.sort_by_key(Node::id);
+        shifted.dedup();
+        for function in shifted {
+            let (Some(name), Some(taken)) =
+                (function.child_by_field_name("name"), function.child_by_field_name("parameters"))
+            else {
+                continue;
+            };
+            let first = parts(taken).first().map(|first| self.text(*first)).unwrap_or_default();
+            let message = format!("with a colon, a handler's first argument is `self`, and `{first}` is the second");
+            let help = format!("write `function {}{}`", self.text(name).replace(':', "."), self.text(taken));
+            self.tell(name, "wrong-parameters", message, Some(help));
         }
     }
 
@@ -270,6 +321,7 @@ impl<'t> Look<'_, 't> {
             return;
         };
         self.at_method(called, arguments);
+        self.at_elements(called, &parts(arguments));
         let Some(name) = self.types.command(called).filter(|_| !self.types.names.has_environment) else { return };
         let Some(command) = Catalog::embedded().command(name) else { return };
         if called.kind() == "method_index_expression" {

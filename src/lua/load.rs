@@ -23,6 +23,8 @@ use crate::{
     rules::{
         Handler, MAX_SCRIPT_BYTES, Rule,
         inputs::{Fingerprint, Inputs},
+        is_lua,
+        load::encoding,
     },
     schema::names,
 };
@@ -306,7 +308,12 @@ fn read(spec: &ScriptSpec, place: Option<&Place>) -> Result<Arc<Source>, Vec<Dia
 /// Reads Lua text and records what it was, under the path that led to it.
 pub(super) fn read_text(path: &Path, known_as: &Path, inputs: &Inputs) -> Result<String, String> {
     let read = || -> io::Result<Vec<u8>> {
-        let metadata = fs::metadata(path)?;
+        // Lines of what is read are shown: nothing is that is not called a script, whatever links lead to it.
+        let path = path.canonicalize()?;
+        if !is_lua(&path) {
+            return Err(io::Error::other("it is no Lua script: its name does not end in `.lua`"));
+        }
+        let metadata = fs::metadata(&path)?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a file"));
         }
@@ -321,6 +328,11 @@ pub(super) fn read_text(path: &Path, known_as: &Path, inputs: &Inputs) -> Result
         error.to_string()
     })?;
     inputs.add(known_as, Fingerprint::of(&bytes));
+    if let Some(encoding) = encoding(&bytes) {
+        return Err(format!("it seems to be {encoding}; save it as UTF-8"));
+    }
+    // A byte order mark is no text.
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).map_or_else(|| bytes.clone(), <[u8]>::to_vec);
     String::from_utf8(bytes).map_err(|error| {
         let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
         let line = good.matches('\n').count() + 1;

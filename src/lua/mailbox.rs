@@ -5,8 +5,11 @@
 
 use std::{
     collections::VecDeque,
-    mem,
-    sync::{Arc, Mutex, PoisonError},
+    fmt, mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::Value as Json;
@@ -40,6 +43,8 @@ pub(super) enum Mail {
 pub(super) struct Mailbox {
     contents: Mutex<Contents>,
     arrived: Notify,
+    /// Whether somebody wants to know that the thread comes back, and does not know it yet.
+    asked: AtomicBool,
 }
 
 #[derive(Default)]
@@ -62,12 +67,31 @@ impl Mailbox {
     /// Waits for mail and takes all of it.
     pub(super) async fn take(&self) -> VecDeque<Mail> {
         loop {
+            self.answer();
             let mails = mem::take(&mut self.contents.lock().unwrap_or_else(PoisonError::into_inner).mails);
             if !mails.is_empty() {
                 return mails;
             }
             self.arrived.notified().await;
         }
+    }
+
+    /// Asks whether the thread comes back; one that waits for mail is woken for it.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.arrived.notify_one();
+    }
+
+    /// Says that it does. On the way of every run, so no more than a look where nobody asks.
+    pub(super) fn answer(&self) {
+        if self.is_asked() {
+            self.asked.store(false, Ordering::Release);
+        }
+    }
+
+    /// Whether a question has no answer yet.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Nobody reads on. What was not read is dropped, and with it the senders that somebody waits for.
@@ -77,5 +101,11 @@ impl Mailbox {
         let unread = mem::take(&mut contents.mails);
         drop(contents);
         drop(unread);
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").field("asked", &self.asked).finish_non_exhaustive()
     }
 }

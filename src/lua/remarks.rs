@@ -11,10 +11,7 @@ use super::{
     load::Loaded,
     spec::{ScriptSpec, Text},
 };
-use crate::{
-    diagnostic::{Diagnostic, Place},
-    rules::{Handler, Rule},
-};
+use crate::diagnostic::{Diagnostic, Place};
 
 /// Bytes of modules that are looked at for what is certainly wrong in them.
 const MOST_MODULES: usize = 512 << 10;
@@ -56,19 +53,14 @@ pub(super) fn warnings(spec: &ScriptSpec, loaded: &Loaded, prelude: &Table) -> m
     let mut told = Vec::new();
     if let Some(syntax) = &Syntax::of(text) {
         let is_body = matches!(spec.text, Text::Inline { .. });
-        let handlers = spec.rules.iter().map(|rule| (function(rule), Arc::clone(&rule.subscription.method.output)));
-        told.extend(lint(&Subject { syntax, is_body, handlers: handlers.collect(), place }, &world));
+        let handlers = spec.called.iter().map(|(function, kind)| (function.as_deref(), kind.clone())).collect();
+        told.extend(lint(&Subject { syntax, is_body, handlers, place }, &world));
     }
     for (module, syntax) in &modules {
         let place = |span| Place { source: Arc::clone(module), span };
         told.extend(lint(&Subject { syntax, is_body: false, handlers: Vec::new(), place: &place }, &world));
     }
     Ok(told)
-}
-
-/// Which function of its script handles a rule's notifications, where the rule names one.
-fn function(rule: &Rule) -> Option<&str> {
-    if let Handler::Script { function, .. } = &rule.handler { function.as_deref() } else { None }
 }
 
 /// Where a line of a handler in a rule file stands, which may be the one behind its last: where the text ends too early.

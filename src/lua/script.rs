@@ -26,6 +26,7 @@ use super::{
     interrupt::heap,
     load::{self, located},
     mailbox::{Mail, Mailbox, Reply},
+    pulse::Pulse,
     queue::{Lane, RuleQueue},
     spec::{ScriptKey, ScriptSpec},
     state::SAVE_FAILED,
@@ -70,6 +71,7 @@ pub struct Script {
     /// True when the thread has come to its end; closed before that when it panicked.
     ended: watch::Receiver<bool>,
     alarm: Arc<Alarm>,
+    pulse: Arc<Pulse>,
     told: AtomicBool,
 }
 
@@ -90,6 +92,8 @@ impl Prepared {
         let mailbox = Arc::<Mailbox>::default();
         let (ready, loaded) = oneshot::channel();
         let (end, ended) = watch::channel(false);
+        let alarm = Alarm::new(bell);
+        let pulse = Pulse::new(Arc::clone(&mailbox), Arc::clone(&alarm), ended.clone());
         let mut script = Script {
             name: Arc::clone(&name),
             key: spec.key.clone(),
@@ -101,10 +105,10 @@ impl Prepared {
             given_up: AtomicBool::new(false),
             keeps_state: false,
             ended,
-            alarm: Alarm::new(bell),
+            alarm: Arc::clone(&alarm),
+            pulse: Arc::new(pulse),
             told: AtomicBool::new(false),
         };
-        let alarm = Arc::clone(&script.alarm);
         let body = move || {
             let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
             let loaded = load::load(&spec, &reporter, admin, alarm);
@@ -254,7 +258,7 @@ impl Script {
 
     /// Whether the thread ended unexpectedly.
     pub fn is_dead(&self) -> bool {
-        !self.has_ended() && self.ended.has_changed().is_err()
+        self.pulse.is_dead()
     }
 
     /// Whether the thread does not come back from a run that was stopped.
@@ -280,11 +284,12 @@ impl Script {
 
     /// What befell it, where it is of no use any more: only another VM helps.
     pub fn fate(&self) -> Option<Fate> {
-        match () {
-            () if self.is_dead() => Some(Fate::Died),
-            () if self.alarm.is_spent() => Some(Fate::Spent),
-            () => self.is_lost().then_some(Fate::Lost),
-        }
+        self.pulse.fate()
+    }
+
+    /// What tells whether it makes progress.
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
     /// Whether only another VM helps.

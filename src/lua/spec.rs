@@ -17,6 +17,7 @@ use crate::{
     diagnostic::{Diagnostic, Place, distinct},
     report::Reporter,
     rules::{Handler, Limits, Orphan, Rule, RuleSet, inputs::Inputs},
+    schema::Message,
 };
 
 /// Identity of a script over reloads.
@@ -54,6 +55,8 @@ pub struct ScriptSpec {
     pub is_told: bool,
     /// Where each of its rules names it, and the function they name.
     pub(super) origins: Vec<(Place, Option<String>)>,
+    /// Which of its functions handle what, disabled rules' included; nothing where it is not known.
+    pub(super) called: Vec<(Option<String>, Option<Arc<Message>>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +86,15 @@ impl ScriptSpec {
         for rule in rules.rules.iter().filter(|rule| rule.enabled) {
             let spec = Self::of(&mut specs, &rule.file, &rule.handler, &rule.name);
             spec.permit(Permit::of(rule));
+            spec.called.push((function(&rule.handler), Some(Arc::clone(&rule.subscription.method.output))));
             spec.rules.push(Arc::clone(rule));
+        }
+        // What a function is written for, it may be called with when a rule is enabled.
+        for rule in rules.rules.iter().filter(|rule| !rule.enabled) {
+            if let Some(spec) = Self::find(&specs, &rule.handler) {
+                let called = (function(&rule.handler), Some(Arc::clone(&rule.subscription.method.output)));
+                specs[spec].called.push(called);
+            }
         }
         specs
     }
@@ -93,27 +104,30 @@ impl ScriptSpec {
         let mut specs = Self::group(rules);
         for Orphan { file, handler, permissions } in &rules.orphans {
             let permit = Permit { file: file.clone(), held: Arc::clone(permissions) };
-            Self::of(&mut specs, file, handler, "").permit(permit);
+            let spec = Self::of(&mut specs, file, handler, "");
+            spec.permit(permit);
+            spec.called.push((function(handler), None));
         }
         specs
     }
 
     /// Finds the script of a handler, or makes it.
     fn of<'s>(specs: &'s mut Vec<Self>, file: &str, handler: &Handler, rule: &str) -> &'s mut Self {
-        let (found, origin) = match handler {
-            Handler::Inline { place, .. } => (None, (place.clone(), None)),
-            Handler::Script { path, function, place } => {
-                let real = real(path);
-                let same = |spec: &Self| matches!(&spec.text, Text::File { real: other, .. } if *other == real);
-                (specs.iter().position(same), (place.clone(), function.clone()))
-            }
+        let place = match handler {
+            Handler::Inline { place, .. } | Handler::Script { place, .. } => place.clone(),
         };
-        let at = found.unwrap_or_else(|| {
+        let at = Self::find(specs, handler).unwrap_or_else(|| {
             specs.push(Self::new(file, handler, rule));
             specs.len() - 1
         });
-        specs[at].origins.push(origin);
+        specs[at].origins.push((place, function(handler)));
         &mut specs[at]
+    }
+
+    fn find(specs: &[Self], handler: &Handler) -> Option<usize> {
+        let Handler::Script { path, .. } = handler else { return None };
+        let real = real(path);
+        specs.iter().position(|spec| matches!(&spec.text, Text::File { real: other, .. } if *other == real))
     }
 
     fn permit(&mut self, permit: Permit) {
@@ -153,6 +167,7 @@ impl ScriptSpec {
             aside,
             is_told: false,
             origins,
+            called: Vec::new(),
         }
     }
 
@@ -197,6 +212,11 @@ impl ScriptSpec {
     pub(super) fn place(&self) -> Option<&Place> {
         self.origins.first().map(|(place, _)| place)
     }
+}
+
+/// The function of its script that a handler names.
+fn function(handler: &Handler) -> Option<String> {
+    if let Handler::Script { function, .. } = handler { function.clone() } else { None }
 }
 
 fn real(path: &Path) -> PathBuf {

@@ -14,6 +14,7 @@ mod convert;
 mod inputs;
 mod interrupt;
 mod lanes;
+mod pulse;
 mod replace;
 mod state;
 mod telling;

@@ -253,6 +253,7 @@ impl Worker {
 
     /// Resumes a run until it waits or ends.
     fn resume(&mut self, id: u64, mut run: Run, arguments: impl IntoLuaMulti) {
+        self.mailbox.answer();
         self.script.host.voice.replace(Voice::of(&run.claim.seat, run.said));
         let ended = self.script.guard.resume(&self.script.lua, &run.thread, arguments, &mut run.bounds);
         run.said = self.script.host.fall_silent();

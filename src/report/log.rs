@@ -116,6 +116,9 @@ impl Record {
             Event::ReloadRejected(reload) => reload::rejected(reload),
             Event::ScriptFailed { script, fate } => run::script_failed(script, *fate),
             Event::ScriptReplaced { script } => run::script_replaced(script),
+            Event::ScriptStalled { script, rules, silent, restarts } => {
+                run::script_stalled(script, rules, *silent, *restarts)
+            }
             Event::RunFailed(failure) => run::failed(failure),
             Event::RunAbandoned(origin) => run::abandoned(origin),
             Event::Said { origin, level, text, fields } => run::said(origin, *level, text, fields),

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use super::{
-    Handler, keys, load,
+    Handler, keys, letters, load,
     node::{Entry, Value},
     resolve::Context,
 };
@@ -59,10 +59,12 @@ fn script(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
     };
     let full = context.folder.join(path);
     context.looked_for.push(full.clone());
-    if let Err(diagnostic) = is_file(&full, path, context.folder) {
+    if let Some(diagnostic) = no_script(&full, path, context.folder) {
         context.tell(diagnostic.at(place));
         return None;
     }
+    check_place(context, &full, path, &place);
+    letters::of_name(context, entry);
     Some(Handler::Script { path: full, function: function.map(str::to_owned), place })
 }
 
@@ -79,33 +81,62 @@ fn split(text: &str) -> Result<(&str, Option<&str>), String> {
         _ if named => Ok((path, Some(function))),
         _ if function.is_empty() => Err("the name of a function is missing behind the colon".to_owned()),
         // A colon may be part of the path itself.
-        _ if Path::new(text).extension().is_some_and(|kind| kind == "lua") => Ok((text, None)),
+        _ if is_lua(Path::new(text)) => Ok((text, None)),
         _ => Err(format!("`{shown}` is no name of a Lua function")),
     }
 }
 
-fn is_file(full: &Path, written: &str, folder: &Path) -> Result<(), Box<Diagnostic>> {
+/// Tells a path that leads to no script. Nothing that is not called one is ever opened: lines of it would be shown.
+fn no_script(full: &Path, written: &str, folder: &Path) -> Option<Diagnostic> {
     let shown = written.escape_debug();
     match fs::metadata(full) {
-        Ok(found) if found.is_file() => Ok(()),
         Ok(found) if found.is_dir() => {
             let message = format!("`{shown}` is a directory");
-            Err(Box::new(Diagnostic::error("handler", message).help("name a script in it")))
+            Some(Diagnostic::error("handler", message).help("name a script in it"))
         }
-        Ok(_) => Err(Box::new(Diagnostic::error("handler", format!("`{shown}` is not a regular file")))),
+        Ok(found) if !found.is_file() => Some(Diagnostic::error("handler", format!("`{shown}` is not a regular file"))),
+        Ok(_) if !is_lua(full) => {
+            let message = format!("`{shown}` is no Lua script: its name does not end in `.lua`");
+            Some(Diagnostic::error("handler", message).help("name a script, such as `scripts/ping.lua`"))
+        }
+        Ok(_) => match fs::canonicalize(full) {
+            Ok(real) if !is_lua(&real) => {
+                let message = format!("`{shown}` is a link to `{}`, which is no Lua script", real.display());
+                Some(Diagnostic::error("handler", message).help("let it lead to a file whose name ends in `.lua`"))
+            }
+            _ => None,
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let help = match near(full, written) {
+            let help = match near(full, written).filter(|near| is_lua(Path::new(near))) {
                 Some(near) => format!("did you mean `{near}`?"),
+                None if !is_lua(full) => "the name of a script ends in `.lua`".to_owned(),
                 None if Path::new(written).is_absolute() => "an absolute path is taken as it is".to_owned(),
                 None => match load::shown(folder) {
                     below if below.is_empty() => "paths start at the rule file's directory".to_owned(),
                     below => format!("paths start at the rule file's directory, `{below}`"),
                 },
             };
-            Err(Box::new(Diagnostic::error("handler-missing", format!("there is no script `{shown}`")).help(help)))
+            let code = if is_lua(full) { "handler-missing" } else { "handler" };
+            Some(Diagnostic::error(code, format!("there is no script `{shown}`")).help(help))
         }
-        Err(error) => Err(Box::new(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}")))),
+        Err(error) => Some(Diagnostic::error("handler", format!("`{shown}` cannot be read: {error}"))),
     }
+}
+
+/// Whether a path is called as a Lua script is.
+pub(crate) fn is_lua(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "lua")
+}
+
+/// Tells a script that lies neither below the rule file's directory nor below the one that the file is linked from.
+fn check_place(context: &mut Context<'_>, full: &Path, written: &str, place: &Place) {
+    let Ok(real) = fs::canonicalize(full) else { return };
+    if context.homes.iter().any(|home| real.starts_with(home)) {
+        return;
+    }
+    let message = format!("`{}` leads out of the rule file's directory", written.escape_debug());
+    let help = "keep scripts in it or below: what is elsewhere stays behind when it is moved, and others may change it";
+    context.tell(Diagnostic::warning("handler-outside", message).at(place.clone()).help(help));
 }
 
 /// The written path with the name of a file that is there.

@@ -5,11 +5,13 @@
 //! conditions holds and adds its parameters, so that they are completed for each subscription by itself. Beside a `$ref`
 //! stand descriptions only; validators leave them out, editors show them.
 
-mod messages;
+pub(crate) mod messages;
 mod patterns;
 mod values;
 
 use serde_json::{Map, Value, json};
+
+pub(crate) use patterns::any_case;
 
 use super::{
     keys::{self, Key},

@@ -4,6 +4,7 @@
 //! for all its rules, are read by [`terms`](super::terms).
 
 use super::{
+    letters,
     node::{Entry, Value},
     resolve::Context,
     terms::{self, Terms},
@@ -91,7 +92,8 @@ pub(super) static KEYS: [Key; 17] = [
     Key {
         name: HANDLER,
         doc: "The script that returns the handler, `scripts/ping.lua`, or the function of the table that it returns, \
-              `scripts/groups.lua:on_rename`. The path starts at the rule file's directory. Either this or `lua`.",
+              `scripts/groups.lua:on_rename`. The path starts at the rule file's directory and ends in `.lua`. Either this \
+              or `lua`.",
         example: "scripts/ping.lua",
         form: Form::Script,
         synonyms: &["script", "run", "action", "do"],
@@ -336,6 +338,7 @@ fn name(context: &mut Context<'_>, entry: &Entry) -> Option<String> {
     } else if name.trim() != name {
         "the name starts or ends with a blank"
     } else {
+        letters::of_name(context, entry);
         return Some(name.to_owned());
     };
     let place = context.document.place(&entry.value);

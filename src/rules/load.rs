@@ -98,6 +98,10 @@ fn read(path: PathBuf, inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Op
         return None;
     }
     inputs.add(&path, Fingerprint::of(&bytes));
+    if encoding(&bytes).is_some() {
+        diagnostics.push(not_utf8(name, &bytes));
+        return None;
+    }
     match String::from_utf8(bytes) {
         // A byte order mark is no text: columns count without it.
         Ok(text) => {
@@ -112,16 +116,40 @@ fn read(path: PathBuf, inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Op
 }
 
 fn not_utf8(name: String, bytes: &[u8]) -> Diagnostic {
-    let offset = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
-    let help = match bytes {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file seems to be UTF-16; save it as UTF-8",
-        _ => "save the file as UTF-8",
-    };
+    // Of what is ASCII in wider units, the first NUL is what is not text.
+    let nul = || bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
+    let offset = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), |_| nul());
+    let help = encoding(bytes).map(|encoding| format!("the file seems to be {encoding}; save it as UTF-8"));
+    let help = help.unwrap_or_else(|| "save the file as UTF-8".to_owned());
     // Up to here the lossy text is the file's own, so the place is right.
     let source = Source::new(name, String::from_utf8_lossy(bytes));
-    let span = offset..offset + '\u{fffd}'.len_utf8();
+    let length = source.text[offset..].chars().next().map_or(0, char::len_utf8);
     let message = format!("the file is not UTF-8: byte {:#04x} at offset {offset}", bytes.get(offset).unwrap_or(&0));
-    Diagnostic::error("not-utf8", message).at(Place { source, span }).help(help)
+    Diagnostic::error("not-utf8", message).at(Place { source, span: offset..offset + length }).help(help)
+}
+
+/// The encoding of a text that is in units wider than a byte: it begins with its byte order mark, or NULs stand where such
+/// units have them, which no text in UTF-8 has.
+pub(crate) fn encoding(bytes: &[u8]) -> Option<&'static str> {
+    /// Bytes that are looked at: names of keys come first in any file.
+    const FIRST: usize = 64;
+    if bytes.starts_with(&[0xff, 0xfe, 0, 0]) || bytes.starts_with(&[0, 0, 0xfe, 0xff]) {
+        return Some("UTF-32");
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Some("UTF-16");
+    }
+    // Most letters have them there, and none elsewhere: some may be of other scripts.
+    let has = |is_nul: &[bool]| {
+        let units: Vec<&[u8]> = bytes[..bytes.len().min(FIRST)].chunks_exact(is_nul.len()).collect();
+        let nuls = |unit: &&&[u8]| unit.iter().map(|byte| *byte == 0).eq(is_nul.iter().copied());
+        let stray = |unit: &&[u8]| unit.iter().zip(is_nul).any(|(byte, is_nul)| *byte == 0 && !is_nul);
+        units.iter().filter(nuls).count() * 2 > units.len() && !units.iter().any(stray)
+    };
+    if has(&[false, true, true, true]) || has(&[true, true, true, false]) {
+        return Some("UTF-32");
+    }
+    (has(&[false, true]) || has(&[true, false])).then_some("UTF-16")
 }
 
 /// Opens a file only where reading it comes to an end: not a pipe, which would wait for a writer, nor a device.

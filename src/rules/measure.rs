@@ -74,7 +74,7 @@ impl Measure {
     }
 
     /// The units that may stand behind a number, and how much each is; without one there is [`number`](Self::number).
-    pub(super) fn units(self) -> &'static [(&'static str, u64)] {
+    pub(crate) fn units(self) -> &'static [(&'static str, u64)] {
         match self {
             Self::Time => &TIMES,
             Self::Size => &SIZES,

@@ -7,7 +7,7 @@ use std::{cell::RefCell, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    keys,
+    keys, letters,
     node::{Entry, Parameter, Value},
     pattern,
     resolve::Context,
@@ -49,7 +49,12 @@ pub(super) fn read(
         context.tell(Diagnostic::warning("unchecked-pattern", warning).at(place));
     }
     match encoded {
-        Ok(request) => Some((Bytes::from(request), count(&named))),
+        Ok(request) => {
+            for (_, entry) in &named {
+                letters::of_parameter(context, &entry.value, &entry.key);
+            }
+            Some((Bytes::from(request), count(&named)))
+        }
         Err(mismatches) => {
             for mismatch in mismatches {
                 tell(context, subscription, &named, mismatch);

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -29,6 +30,8 @@ pub(super) struct Context<'f> {
     pub(super) catalog: &'f Catalog,
     /// Where handlers are looked for.
     pub(super) folder: &'f Path,
+    /// Where scripts belong, links followed: that folder, and the one of the file itself where it is a link.
+    pub(super) homes: Vec<PathBuf>,
     /// The most that a rule gets of anything.
     pub(super) caps: &'f Caps,
     /// What a rule gets where it says nothing.
@@ -92,6 +95,7 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog, caps: &
         document: &document,
         catalog,
         folder,
+        homes: homes(path, folder),
         caps,
         terms: Terms::within(caps),
         permissions: Arc::default(),
@@ -107,6 +111,12 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog, caps: &
     // Each use of an anchor repeats the mistakes of what it names.
     told.dedup();
     Resolved { rules, orphans, named, looked_for, told }
+}
+
+fn homes(path: &Path, folder: &Path) -> Vec<PathBuf> {
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    let real = fs::canonicalize(path).ok().and_then(|real| real.parent().map(Path::to_path_buf));
+    fs::canonicalize(folder).ok().into_iter().chain(real).collect()
 }
 
 /// Reads one rule.

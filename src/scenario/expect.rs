@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Sending, Telling, Turn,
     given::one_of,
+    keys::{self, FAILURE, IN, KIND, LEVEL, LOG, NOTHING, UNORDERED},
     pattern::Pattern,
     reader::Reader,
     when::{Stand, no_command},
@@ -14,15 +15,6 @@ use crate::{
     rules::node::{Entry, Node, Value},
     schema::{Catalog, Command, Kind, Message, Shape, order::OrderKey},
 };
-
-const NOTHING: &str = "nothing";
-const UNORDERED: &str = "unordered";
-const LOG: &str = "log";
-const FAILURE: &str = "failure";
-const IN: &str = "in";
-
-const LOG_KEYS: [&str; 4] = ["level", "text", "fields", "rule"];
-const FAILURE_KEYS: [&str; 3] = ["rule", "kind", "message"];
 
 const HELP: &str = "write commands, such as `message_send: { body: pong }`, or `nothing`";
 
@@ -73,11 +65,11 @@ fn one(reader: &mut Reader<'_>, node: &Node, stand: &Stand<'_>, turn: &mut Turn)
         }
         LOG => {
             no_place(reader);
-            turn.logs.extend(telling(reader, entry, &LOG_KEYS));
+            turn.logs.extend(telling(reader, entry, &keys::names(&keys::LOG_KEYS)));
         }
         FAILURE => {
             no_place(reader);
-            turn.failures.extend(telling(reader, entry, &FAILURE_KEYS));
+            turn.failures.extend(telling(reader, entry, &keys::names(&keys::FAILURE_KEYS)));
         }
         _ => turn.commands.extend(command(reader, entry, within, stand).map(|command| vec![command])),
     }
@@ -102,8 +94,8 @@ fn telling(reader: &mut Reader<'_>, entry: &Entry, keys: &[&str]) -> Option<Tell
     let levels = Level::ALL.map(Level::name);
     for entry in entries {
         match entry.key.as_str() {
-            "level" => drop(one_of(reader, entry, &levels, "no level")),
-            "kind" => drop(one_of(reader, entry, &kinds, "no kind of failure")),
+            LEVEL => drop(one_of(reader, entry, &levels, "no level")),
+            KIND => drop(one_of(reader, entry, &kinds, "no kind of failure")),
             _ => {}
         }
     }

@@ -4,23 +4,20 @@ use jiff::Timestamp;
 
 use super::{
     BOT, Earlier, Given,
+    keys::{self, BY, CLOCK, CONTACTS, GROUPS, IN, MESSAGES, SAY},
     reader::{Reader, listed},
 };
 use crate::{
+    diagnostic::Place,
     rules::node::{Entry, Value},
     schema::names,
 };
-
-const CLOCK: &str = "clock";
-const CONTACTS: &str = "contacts";
-const GROUPS: &str = "groups";
-const MESSAGES: &str = "messages";
 
 /// A day like any other: 2026-01-01T12:00:00Z.
 const NOON: u64 = 1_767_268_800_000;
 
 /// More people or groups than any story has.
-const MOST: usize = 100;
+pub(super) const MOST: usize = 100;
 
 impl Default for Given {
     fn default() -> Self {
@@ -35,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry, base: &Given) -> Give
     let Some(entries) = reader.table(entry, "write what there is, such as `given: { contacts: [alice] }`") else {
         return given;
     };
-    reader.only(entries, "`given`", &[CLOCK, CONTACTS, GROUPS, MESSAGES]);
+    reader.only(entries, "`given`", &keys::names(&keys::GIVEN_KEYS));
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
     if let Some(entry) = find(CLOCK) {
         given.clock = clock(reader, entry).unwrap_or(given.clock);
@@ -108,7 +105,7 @@ fn messages(reader: &mut Reader<'_>, entry: &Entry, given: &Given) -> Vec<Earlie
                 let by = given.contacts[0].clone();
                 all.push(Earlier { by, within: BOT.to_owned(), text: text.clone(), place });
             }
-            Value::Map(entries) => all.extend(message(reader, entries, given)),
+            Value::Map(entries) => all.extend(message(reader, entries, place, given)),
             _ => {
                 let help = "write a text, or `{ say: hello, by: alice, in: Team }`".to_owned();
                 let message = format!("a message is a text or a table, found {}", item.what());
@@ -119,24 +116,22 @@ fn messages(reader: &mut Reader<'_>, entry: &Entry, given: &Given) -> Vec<Earlie
     all
 }
 
-fn message(reader: &mut Reader<'_>, entries: &[Entry], given: &Given) -> Option<Earlier> {
-    reader.only(entries, "an earlier message", &["say", "by", "in"]);
+fn message(reader: &mut Reader<'_>, entries: &[Entry], place: Place, given: &Given) -> Option<Earlier> {
+    reader.only(entries, "an earlier message", &keys::names(&keys::EARLIER));
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
-    let first = entries.first()?;
-    let Some(say) = find("say") else {
-        let place = reader.document.key_place(first);
+    let Some(say) = find(SAY) else {
         let help = Some("add `say: ...`".to_owned());
         reader.mistake("missing-key", "this message has no text".to_owned(), place, help);
         return None;
     };
     let text = reader.text(say, "put it in quotes")?.to_owned();
-    let (by, place) = (find("by"), reader.document.key_place(say));
+    let (by, place) = (find(BY), reader.document.key_place(say));
     let people: Vec<&str> = given.contacts.iter().map(String::as_str).chain([BOT]).collect();
     let by = by.map_or(Some(given.contacts[0].as_str()), |entry| one_of(reader, entry, &people, "nobody"))?;
     let default = if by == BOT { given.contacts[0].as_str() } else { BOT };
     let places: Vec<&str> =
         people.iter().copied().filter(|name| *name != by).chain(given.groups.iter().map(String::as_str)).collect();
-    let within = find("in").map_or(Some(default), |entry| one_of(reader, entry, &places, "no discussion"))?;
+    let within = find(IN).map_or(Some(default), |entry| one_of(reader, entry, &places, "no discussion"))?;
     Some(Earlier { by: by.to_owned(), within: within.to_owned(), text, place })
 }
 

@@ -9,6 +9,7 @@ use super::{
     Given, Scenario, Suite, Turn, expect,
     find::stem,
     given,
+    keys::{self, EXPECT, GIVEN, NAME, RULES, SCENARIOS, STEPS, WHEN},
     reader::Reader,
     when::{self, Stand},
 };
@@ -21,14 +22,6 @@ use crate::{
         yaml,
     },
 };
-
-const RULES: &str = "rules";
-const GIVEN: &str = "given";
-const SCENARIOS: &str = "scenarios";
-const NAME: &str = "name";
-const STEPS: &str = "steps";
-const WHEN: &str = "when";
-const EXPECT: &str = "expect";
 
 /// Reads a file. What was read or looked for is added to `inputs`.
 pub fn read(file: &Path, inputs: &Inputs) -> Result<Suite, Vec<Diagnostic>> {
@@ -58,7 +51,7 @@ fn suite(reader: &mut Reader<'_>, file: &Path) -> Option<Suite> {
         reader.mistake("wrong-type", message, place, Some("write `scenarios:` and each below it".to_owned()));
         return None;
     };
-    reader.only(entries, "a scenario file", &[RULES, GIVEN, SCENARIOS]);
+    reader.only(entries, "a scenario file", &keys::names(&keys::FILE));
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
     let named = find(RULES);
     let rules = named.map_or_else(|| beside(file), |entry| rules(reader, entry, folder));
@@ -117,7 +110,7 @@ fn scenario(
         reader.mistake("wrong-type", message, place, Some("write `name`, `when` and `expect`".to_owned()));
         return None;
     };
-    reader.only(entries, "a scenario", &[NAME, GIVEN, STEPS, WHEN, EXPECT]);
+    reader.only(entries, "a scenario", &keys::names(&keys::SCENARIO));
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
     let name = name(reader, item, find(NAME), seen);
     let given = find(GIVEN).map_or_else(|| base.clone(), |entry| given::read(reader, entry, base));
@@ -177,7 +170,7 @@ fn steps(reader: &mut Reader<'_>, entry: &Entry, stand: &mut Stand<'_>, turns: &
             reader.mistake("wrong-type", message, place, Some("write `- when: ...` and `expect: ...`".to_owned()));
             continue;
         };
-        reader.only(entries, "a step", &[WHEN, EXPECT]);
+        reader.only(entries, "a step", &keys::STEP);
         step(reader, entries, stand, turns);
     }
     if turns.is_empty() {

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::{
     Doing, Given, When,
     given::one_of,
+    keys::{self, BY, CODE, COMMAND, DOINGS, IN, LAST, SAID, TEXT, TIMES, WITH},
     pattern::json,
     reader::{Reader, listed},
 };
@@ -18,16 +19,8 @@ use crate::{
     simulator::{Reply, chat::Act},
 };
 
-const BY: &str = "by";
-const IN: &str = "in";
-const TEXT: &str = "text";
-
-/// What can be done; one of them in each table.
-const DOINGS: [&str; 12] =
-    ["say", "reply", "react", "edit", "delete", "file", "group", "emit", "do", "wait", "refuse", "answer"];
-
 /// Time that may pass at once: longer than any handler sleeps.
-const LONGEST: u64 = 366 * 24 * 3_600_000;
+pub(super) const LONGEST: u64 = 366 * 24 * 3_600_000;
 
 /// What reading `when` needs to know of the scenario.
 pub(super) struct Stand<'s> {
@@ -70,12 +63,14 @@ fn one(reader: &mut Reader<'_>, node: &Node, place: Place, stand: &mut Stand<'_>
             return None;
         }
     };
-    let mut doings = entries.iter().filter(|entry| DOINGS.contains(&entry.key.as_str()));
-    let Some(entry) = doings.next() else {
-        let known: Vec<&str> = DOINGS.iter().copied().chain([BY, IN, TEXT]).collect();
+    let known = |entry: &'_ Entry| DOINGS.iter().find(|doing| doing.key.name == entry.key);
+    let mut doings = entries.iter().filter_map(|entry| Some((entry, known(entry)?)));
+    let all: Vec<&str> = DOINGS.iter().map(|doing| doing.key.name).collect();
+    let Some((entry, doing)) = doings.next() else {
+        let known: Vec<&str> = all.iter().copied().chain(keys::names(&keys::BESIDE)).collect();
         let unknown: Vec<_> = entries.iter().filter(|entry| !known.contains(&entry.key.as_str())).collect();
         if unknown.is_empty() {
-            let help = Some(format!("write one of {}", listed(&DOINGS)));
+            let help = Some(format!("write one of {}", listed(&all)));
             reader.mistake("missing-key", "nothing is done here".to_owned(), place, help);
         }
         for entry in unknown {
@@ -83,7 +78,7 @@ fn one(reader: &mut Reader<'_>, node: &Node, place: Place, stand: &mut Stand<'_>
         }
         return None;
     };
-    if let Some(second) = doings.next() {
+    if let Some((second, _)) = doings.next() {
         let message = format!("`{}` and `{}` are two things", entry.key, second.key);
         let help = Some("write a list of tables, one for each".to_owned());
         reader.mistake("two-things", message, reader.document.key_place(second), help);
@@ -91,12 +86,7 @@ fn one(reader: &mut Reader<'_>, node: &Node, place: Place, stand: &mut Stand<'_>
     }
     let people: Vec<&str> = stand.given.contacts.iter().map(String::as_str).collect();
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
-    let allowed: &[&str] = match entry.key.as_str() {
-        "say" | "reply" | "react" | "edit" | "delete" => &[BY, IN],
-        "file" => &[BY, IN, TEXT],
-        "group" | "do" => &[BY],
-        _ => &[],
-    };
+    let allowed = doing.beside;
     let known: Vec<&str> = [entry.key.as_str()].into_iter().chain(allowed.iter().copied()).collect();
     reader.only(entries, &format!("a table with `{}`", entry.key), &known);
     let by = find(BY).filter(|_| allowed.contains(&BY));
@@ -131,7 +121,7 @@ fn act(reader: &mut Reader<'_>, entry: &Entry, text: &str, folder: &Path) -> Opt
         "group" => Act::Group(reader.text(entry, "write the name of the group")?.to_owned()),
         "file" => file(reader, entry, text, folder)?,
         "delete" => {
-            if entry.value.text() != Some("last") {
+            if entry.value.text() != Some(LAST) {
                 reader.wrong(entry, "`last`", "it is always one's own newest message that is deleted");
                 return None;
             }
@@ -213,30 +203,30 @@ fn time(reader: &mut Reader<'_>, entry: &Entry) -> Option<Duration> {
 
 fn refuse(reader: &mut Reader<'_>, entry: &Entry) -> Option<Doing> {
     let entries = reader.table(entry, "write `refuse: { command: message_send, code: UNAVAILABLE }`")?;
-    reader.only(entries, "`refuse`", &["command", "code", "message", "times"]);
+    reader.only(entries, "`refuse`", &keys::names(&keys::REFUSE));
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
-    let (command, code) = (needed(reader, entry, entries, "command"), needed(reader, entry, entries, "code"));
+    let (command, code) = (needed(reader, entry, entries, COMMAND), needed(reader, entry, entries, CODE));
     let (command, code) = (self::command(reader, command?), code?);
     let statuses = Reply::statuses();
     let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
     let code = one_of(reader, code, &statuses, "no status")?;
-    let message = match find("message") {
+    let message = match find(SAID) {
         Some(entry) => reader.text(entry, "put it in quotes")?,
         None => "refused by the scenario",
     };
-    let times = times(reader, find("times"), 1)?;
+    let times = times(reader, find(TIMES), 1)?;
     let reply = Reply::refusal(code, message)?;
     Some(Doing::Refuse { command: command?, reply, times })
 }
 
 fn answer(reader: &mut Reader<'_>, entry: &Entry) -> Option<Doing> {
     let entries = reader.table(entry, "write `answer: { command: contact_get, with: { ... } }`")?;
-    reader.only(entries, "`answer`", &["command", "with", "times"]);
+    reader.only(entries, "`answer`", &keys::names(&keys::ANSWER));
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
-    let (command, with) = (needed(reader, entry, entries, "command"), needed(reader, entry, entries, "with"));
+    let (command, with) = (needed(reader, entry, entries, COMMAND), needed(reader, entry, entries, WITH));
     let (command, with) = (self::command(reader, command?)?, with?);
     reader.fits(&command.method.output, with, false).then_some(())?;
-    let times = times(reader, find("times"), usize::MAX)?;
+    let times = times(reader, find(TIMES), usize::MAX)?;
     Some(Doing::Answer { command, reply: Reply::Json(json(&with.value)), times })
 }
 

@@ -1,9 +1,10 @@
 //! Places are exact: characters before them on the line, line ends and anchors do not move them.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{fmt::Write, fs, os::unix::fs::symlink, path::PathBuf};
 
 use olvid_rules::{
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Diagnostic, Severity, render},
+    lua::ScriptSpec,
     rules::{Handler, RuleSet},
     schema::Catalog,
 };
@@ -105,6 +106,46 @@ fn a_byte_that_is_no_utf_8_is_told_with_its_place() {
     let place = told[0].place.as_ref().unwrap();
     assert_eq!((told[0].code, place.source.position(place.span.start)), ("not-utf8", (2, 14)));
     assert!(told[0].message.contains("0xe9") && told[0].message.contains("offset 20"), "{}", told[0].message);
+}
+
+#[test]
+fn a_link_to_what_is_no_script_is_refused_and_nothing_of_it_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = |name: &str| format!("  - {{ name: {name}, subscription: contact_new, handler: site/{name}.lua }}\n");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("site")).unwrap();
+    for (name, text) in [("key", "secret of ours"), ("shared.lua", "return print"), ("site/own.lua", "return print")] {
+        fs::write(at(name), text).unwrap();
+    }
+    for (link, to) in [("key", "key"), ("out", "shared.lua"), ("within", "site/own.lua")] {
+        symlink(at(to), at(&format!("site/{link}.lua"))).unwrap();
+    }
+    // The rule file is linked from where the others are: what is beside it there is its own.
+    fs::create_dir(at("elsewhere")).unwrap();
+    fs::write(at("real.yaml"), format!("rules:\n{}{}", rule("out").replace("site/", ""), "")).unwrap();
+    symlink(at("real.yaml"), at("elsewhere/rules.yaml")).unwrap();
+    symlink(at("shared.lua"), at("elsewhere/out.lua")).unwrap();
+    let (_, told) = load(&at("elsewhere/rules.yaml"));
+    assert!(told.is_empty(), "{told:?}");
+
+    fs::write(
+        at("site/rules.yaml"),
+        format!("rules:\n{}{}{}", rule("key"), rule("out"), rule("within")).replace("site/", ""),
+    )
+    .unwrap();
+    let (set, told) = load(&at("site/rules.yaml"));
+    let codes: Vec<_> = told.iter().map(|told| (told.code, told.severity)).collect();
+    assert_eq!(codes, [("handler", Severity::Error), ("handler-outside", Severity::Warning)], "{told:?}");
+    assert!(told[0].message.contains("is a link to") && told[0].message.contains("key`"), "{}", told[0].message);
+    assert_eq!(set.rules.len(), 2);
+
+    // Whoever changes the link afterwards has no line shown either.
+    let (set, _) = load(&at("site/rules.yaml"));
+    fs::remove_file(at("site/own.lua")).unwrap();
+    symlink(at("key"), at("site/own.lua")).unwrap();
+    let told: Vec<_> = ScriptSpec::check_all(&set).collect();
+    let shown = render::human(&told, false, 120);
+    assert!(shown.contains("its name does not end in `.lua`") && !shown.contains("secret"), "{shown}");
 }
 
 #[test]

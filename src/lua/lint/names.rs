@@ -24,6 +24,8 @@ pub(super) struct Names<'t> {
     pub(super) tested: HashSet<&'t str>,
     /// Names under which it puts anything into any table, or makes tables with.
     pub(super) fields: HashSet<&'t str>,
+    /// Those of them under which it puts something into a table that there is.
+    pub(super) put: HashSet<&'t str>,
     /// Tables that it puts something into under a name that is computed.
     pub(super) computed: Vec<Node<'t>>,
     /// The names of all that it calls.
@@ -32,7 +34,7 @@ pub(super) struct Names<'t> {
     pub(super) has_environment: bool,
     /// Each `...` that stands outside of all functions.
     pub(super) outermost: HashSet<usize>,
-    /// What it puts there, by table and name: `function M.greet()` and `M.greet = ...`.
+    /// What it puts there, by table and name: `function M.greet()`, `function M:greet()` and `M.greet = ...`.
     pub(super) members: HashMap<(usize, &'t str), Node<'t>>,
 }
 
@@ -50,7 +52,7 @@ pub(super) enum Origin<'t> {
     Value(Node<'t>, usize),
     /// `local function f()`
     Function(Node<'t>),
-    /// A parameter of this function, by its place.
+    /// A parameter of this function, by its place; `self` is the first where there is one.
     Parameter(Node<'t>, usize),
     /// `for a, b in ...`: what the list of expressions yields at this place.
     Element(Node<'t>, usize),
@@ -116,6 +118,11 @@ fn is_repeated(above: &[Node<'_>]) -> bool {
 
 fn is_function(node: Node<'_>) -> bool {
     matches!(node.kind(), "function_definition" | "function_declaration")
+}
+
+/// Whether a function is declared with a colon, so that it has a first parameter that is not written: `self`.
+pub(super) fn is_method(function: Node<'_>) -> bool {
+    function.child_by_field_name("name").is_some_and(|name| name.kind() == "method_index_expression")
 }
 
 /// Whether a node is in its parent under this name.
@@ -233,21 +240,18 @@ impl<'t> Reading<'t> {
         match name.kind() {
             "identifier" if child(node, "local").is_some() => self.declare(name, Origin::Function(node)),
             "identifier" => self.set(name),
-            "dot_index_expression" => self.put(name, Some(node)),
-            _ => {
-                self.names.fields.extend(name.child_by_field_name("method").map(|method| text_of(method, self.text)));
-            }
+            _ => self.put(name, Some(node)),
         }
     }
 
     fn declare_parameters(&mut self, node: Node<'t>, above: &[Node<'t>]) {
         let Some(function) = above.last().copied() else { return };
-        let name = function.child_by_field_name("name");
-        if name.is_some_and(|name| name.kind() == "method_index_expression") {
-            self.declare_as("self", Origin::Unknown);
+        let has_self = is_method(function);
+        if has_self {
+            self.declare_as("self", Origin::Parameter(function, 0));
         }
         for (at, name) in parts(node).into_iter().filter(|part| part.kind() == "identifier").enumerate() {
-            self.declare(name, Origin::Parameter(function, at));
+            self.declare(name, Origin::Parameter(function, at + usize::from(has_self)));
         }
     }
 
@@ -274,16 +278,15 @@ impl<'t> Reading<'t> {
 
     /// A table gets a value under a name.
     fn put(&mut self, target: Node<'t>, value: Option<Node<'t>>) {
-        let (Some(field), Some(table)) = (target.child_by_field_name("field"), target.child_by_field_name("table"))
-        else {
-            return;
-        };
+        let field = target.child_by_field_name("field").or(target.child_by_field_name("method"));
+        let (Some(field), Some(table)) = (field, target.child_by_field_name("table")) else { return };
         if target.kind() == "bracket_index_expression" && field.kind() != "string" {
             self.names.computed.push(table);
             return;
         }
         let name = self.key(field);
         self.names.fields.insert(name);
+        self.names.put.insert(name);
         if text_of(table, self.text) == GLOBALS {
             self.names.set.insert(name);
         }
@@ -308,6 +311,7 @@ impl<'t> Reading<'t> {
             && let Some(field) = child(node, "arguments").and_then(|arguments| parts(arguments).get(1).copied())
         {
             self.names.fields.insert(self.key(field));
+            self.names.put.insert(self.key(field));
         }
     }
 

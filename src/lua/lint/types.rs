@@ -3,13 +3,18 @@
 //! Follows variables that keep their value, fields, elements of lists, answers of commands and loops over either. All else
 //! is unknown, and nothing is said of what is unknown.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use tree_sitter::Node;
 
 use super::{
     literal::string,
-    names::{Names, Origin, child, parts, text_of},
+    names::{Names, Origin, Step, child, is_method, parts, text_of, walk},
+    results::{self, Results},
 };
 use crate::schema::{Answer, Cardinality, Catalog, Command, Enum, Field, Kind, Message, Shape};
 
@@ -40,16 +45,30 @@ pub(super) struct Types<'t> {
     handlers: HashMap<usize, Vec<Arc<Message>>>,
     /// What `...` is outside of any function: a handler in a rule file.
     inline: Vec<Arc<Message>>,
+    /// Handlers that are declared with a colon, and do nothing with their first argument then.
+    pub(super) shifted: Vec<Node<'t>>,
+    /// What methods give.
+    results: Results,
+    /// Names under which modules put anything into any table.
+    foreign: &'t BTreeSet<String>,
     variables: RefCell<HashMap<usize, Type>>,
     /// By expression: each is looked at once, those inside of it first.
     expressions: RefCell<HashMap<usize, Type>>,
 }
 
 impl<'t> Types<'t> {
-    pub(super) fn new(root: Node<'t>, text: &'t str) -> Self {
-        let (handlers, inline) = (HashMap::new(), Vec::new());
-        let names = Names::of(root, text);
-        Self { names, text, handlers, inline, variables: RefCell::default(), expressions: RefCell::default() }
+    pub(super) fn new(root: Node<'t>, text: &'t str, foreign: &'t BTreeSet<String>) -> Self {
+        Self {
+            names: Names::of(root, text),
+            text,
+            handlers: HashMap::new(),
+            inline: Vec::new(),
+            shifted: Vec::new(),
+            results: results::all(),
+            foreign,
+            variables: RefCell::default(),
+            expressions: RefCell::default(),
+        }
     }
 
     /// Says that the whole script handles such a notification.
@@ -71,9 +90,22 @@ impl<'t> Types<'t> {
         if function.is_some_and(is_called) || is_called(own) {
             return;
         }
-        if let Some(function) = value.and_then(|value| self.function(value)) {
+        let Some(function) = value.and_then(|value| self.function(value)) else { return };
+        if self.is_shifted(function) {
+            self.shifted.push(function);
+        } else {
             self.handlers.entry(function.id()).or_default().push(notification);
         }
+    }
+
+    /// Whether a function takes arguments behind a `self` that it has no use for.
+    fn is_shifted(&self, function: Node<'t>) -> bool {
+        let takes = function.child_by_field_name("parameters").is_some_and(|taken| !parts(taken).is_empty());
+        let mut uses = false;
+        walk(function, |node, _, step| {
+            uses |= matches!(step, Step::Enter) && node.kind() == "identifier" && text_of(node, self.text) == "self";
+        });
+        is_method(function) && takes && !uses
     }
 
     /// The function that an expression stands for.
@@ -130,7 +162,7 @@ impl<'t> Types<'t> {
                 if let Some(known) = self.expressions.borrow().get(&node.id()) {
                     return known.clone();
                 }
-                let found = if node.kind() == "function_call" { self.answer(node) } else { self.index(node, far) };
+                let found = if node.kind() == "function_call" { self.answer(node, far) } else { self.index(node, far) };
                 self.expressions.borrow_mut().insert(node.id(), found.clone());
                 found
             }
@@ -191,7 +223,7 @@ impl<'t> Types<'t> {
             return Type::Unknown;
         };
         match (self.within(table, far), self.key(node)) {
-            (Type::Object(kinds), Some(name)) => {
+            (Type::Object(kinds), Some(name)) if !self.is_put(name) => {
                 let mut found = kinds.iter().filter_map(|kind| kind.field(name)).map(of_field);
                 let first = found.next().unwrap_or(Type::Unknown);
                 found.fold(first, Type::or)
@@ -199,6 +231,11 @@ impl<'t> Types<'t> {
             (Type::List(element), None) if field.kind() != "string" => *element,
             _ => Type::Unknown,
         }
+    }
+
+    /// Whether something else may stand under a name in an object than was there: scripts may put into them what they like.
+    fn is_put(&self, name: &str) -> bool {
+        self.names.put.contains(name) || self.foreign.contains(name)
     }
 
     /// The name that an index expression asks for, where it is written out.
@@ -211,11 +248,26 @@ impl<'t> Types<'t> {
         }
     }
 
-    /// What a call of a command gives.
-    fn answer(&self, call: Node<'t>) -> Type {
-        let command = call.child_by_field_name("name").and_then(|name| self.command(name));
-        let Some(command) = command.and_then(|name| Catalog::embedded().command(name)) else { return Type::Unknown };
-        of_answer(command)
+    /// What a call of a command or of a method gives.
+    fn answer(&self, call: Node<'t>, far: usize) -> Type {
+        let Some(called) = call.child_by_field_name("name") else { return Type::Unknown };
+        if let Some(command) = self.command(called) {
+            return Catalog::embedded().command(command).map_or(Type::Unknown, |command| of_answer(command));
+        }
+        let (Some(table), Some(name)) = (called.child_by_field_name("table"), self.key(called)) else {
+            return Type::Unknown;
+        };
+        let is_method = called.kind() == "method_index_expression" && !self.is_put(name);
+        match self.within(table, far) {
+            Type::Object(kinds) if is_method => {
+                let Some(results) = self.results.get(name) else { return Type::Unknown };
+                let result = |kind: &Arc<Message>| results.get(kind.name.as_str()).cloned().unwrap_or(Type::Unknown);
+                let mut found = kinds.iter().map(result);
+                let first = found.next().unwrap_or(Type::Unknown);
+                found.fold(first, Type::or)
+            }
+            _ => Type::Unknown,
+        }
     }
 
     /// The command's name, where an expression is `olvid.name`.

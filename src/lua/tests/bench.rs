@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -149,6 +149,16 @@ impl Bench {
             }
         });
         assert!(waited.await.is_ok(), "{:?}", self.lines());
+    }
+
+    /// Waits until a run of a queue's is under way.
+    pub(super) async fn until_running(&self, queue: &RuleQueue) {
+        let running = async {
+            while queue.counters().running.load(Ordering::Acquire) == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        assert!(timeout(PATIENCE, running).await.is_ok(), "{:?}", self.lines());
     }
 
     pub(super) async fn freed(&self, vm: &Vm) {

@@ -1,5 +1,7 @@
 //! The wording of what scripts say and of what becomes of their runs.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value as Json};
 
 use super::{Level, Record};
@@ -72,13 +74,24 @@ pub(super) fn script_failed(script: &str, fate: Fate) -> Record {
         Fate::Lost | Fate::Abandoned => "script_lost",
         Fate::Spent => "script_spent",
     };
-    let message = format!("the script{}", fate.words());
+    let message = format!("`{script}`{}", fate.words());
     Record::new(Level::Error, event, message, vec![("script", script.into())])
 }
 
 pub(super) fn script_replaced(script: &str) -> Record {
-    let message = "the script was loaded anew; its rules, and all else, are as before the files were changed";
-    Record::new(Level::Info, "script_replaced", message.to_owned(), vec![("script", script.into())])
+    let message = format!("`{script}` was loaded anew; its rules, and all else, are as before the files were changed");
+    Record::new(Level::Info, "script_replaced", message, vec![("script", script.into())])
+}
+
+pub(super) fn script_stalled(script: &str, rules: &[String], silent: Duration, restarts: bool) -> Record {
+    let what = if restarts {
+        "the service manager, which is not told any more that all is well, will start the host anew"
+    } else {
+        "the host is not started anew for it, as its rule files have mistakes now"
+    };
+    let message = format!("`{script}` has made no progress for {} s; {what}", silent.as_secs());
+    let rules = Json::from(rules.to_vec());
+    Record::new(Level::Error, "script_stalled", message, vec![("script", script.into()), ("rules", rules)])
 }
 
 fn many(count: u64, what: &str) -> String {

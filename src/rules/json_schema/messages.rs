@@ -18,7 +18,7 @@ pub(super) fn field(field: &Field, definitions: &mut Map<String, Value>) -> Valu
 }
 
 /// Running text; its line breaks are those of the proto file.
-pub(super) fn flat(doc: &str) -> String {
+pub(crate) fn flat(doc: &str) -> String {
     doc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -32,10 +32,7 @@ fn one(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
             define(&plan.name, definitions, |_| enumeration(plan));
             reference(&plan.name)
         }
-        Kind::Message(plan) => {
-            define(&plan.name, definitions, |definitions| message(plan, definitions));
-            reference(&plan.name)
-        }
+        Kind::Message(plan) => held(plan, definitions),
         integer => {
             let (low, high) = encode::range(integer);
             let number =
@@ -43,6 +40,12 @@ fn one(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
             json!({ "type": "integer", "minimum": number(low), "maximum": number(high) })
         }
     }
+}
+
+/// A message, which is defined once.
+pub(crate) fn held(plan: &Message, definitions: &mut Map<String, Value>) -> Value {
+    define(&plan.name, definitions, |definitions| message(plan, definitions));
+    reference(&plan.name)
 }
 
 /// Defines what is not defined yet.

@@ -1,7 +1,7 @@
 //! Regular expressions as JSON Schema has them, ECMA's: what the loader computes, said by a pattern.
 
 /// A text in any case of its ASCII letters.
-pub(super) fn any_case(text: &str) -> String {
+pub(crate) fn any_case(text: &str) -> String {
     let both = |letter: char| match letter {
         letter if letter.is_ascii_alphabetic() => {
             format!("[{}{}]", letter.to_ascii_uppercase(), letter.to_ascii_lowercase())

@@ -86,7 +86,7 @@ pub(super) fn one_of(texts: &[&str]) -> Value {
 /// A path; or a path, a colon and the name of a function; or a path with a colon in it.
 fn script() -> String {
     let function = format!("(?!(?:{})$)[A-Za-z_][A-Za-z0-9_]*", RESERVED.join("|"));
-    format!(r"^(?!\s*$)(?:[^:]*|[\s\S]+:{function}|[\s\S]+:[\s\S]*[^/]\.lua)$")
+    format!(r"^(?:[^:]*[^/:]\.lua|[\s\S]*[^/]\.lua:{function}|[\s\S]+:[\s\S]*[^/]\.lua)$")
 }
 
 fn limit(limit: &Limit) -> Value {
