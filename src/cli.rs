@@ -21,6 +21,7 @@ mod doctor;
 mod environment;
 mod host;
 mod init;
+pub mod listen;
 mod output;
 mod pages;
 mod serve;
@@ -147,6 +148,10 @@ struct Run {
     /// Where the host keeps how far each rule has come [env: STATE_DIRECTORY]
     #[arg(long, value_name = "DIR", help_heading = "Options")]
     state_directory: Option<PathBuf>,
+    /// Answer over HTTP with metrics, health and status: at an address and port such as 127.0.0.1:9464, or a socket such as
+    /// unix:/run/olvid-rules/http; may be given twice
+    #[arg(long, value_name = "ADDR", help_heading = "Options")]
+    listen: Vec<listen::Address>,
     #[command(flatten)]
     control: ControlSocket,
     #[command(flatten)]

@@ -33,17 +33,20 @@ pub mod plan;
 mod prepare;
 mod rescue;
 mod route;
+mod tally;
 #[cfg(test)]
 mod tests;
 pub mod watch;
 
-pub use board::{Board, outcome};
+pub use board::{Board, Closed, Figures, FileFigures, ReloadFigures, RuleFigures, ScriptFigures, outcome};
 pub use catch_up::Cursors;
 pub(crate) use feed::ASSUMED_OPEN;
 pub use glance::{Glance, Stalled};
 use herald::Herald;
 use plan::View;
 use rescue::Rescue;
+pub use tally::StreamFigures;
+use tally::Tallies;
 
 use crate::{
     clock::Clock,
@@ -65,6 +68,7 @@ pub struct Engine {
     daemon: Daemon,
     reporter: Reporter,
     counters: Arc<Counters>,
+    tallies: Arc<Tallies>,
     herald: Herald,
     telling: JoinHandle<()>,
     board: Arc<Board>,
@@ -109,6 +113,7 @@ impl Engine {
             daemon: daemon.clone(),
             reporter: reporter.clone(),
             counters: Arc::default(),
+            tallies: Arc::default(),
             herald,
             telling,
             board: Arc::default(),

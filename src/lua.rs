@@ -13,7 +13,9 @@ mod alarm;
 mod bucket;
 mod buffers;
 mod call;
+mod calls;
 mod convert;
+mod durations;
 mod failure;
 mod fault;
 mod files;
@@ -42,15 +44,19 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod told;
+mod usage;
 mod voice;
 mod worker;
 
 pub use alarm::Bell;
+pub use calls::{CallFigures, Calls};
+pub use durations::{BOUNDS, Durations, Measured};
 pub use pulse::{Pulse, patience};
 pub use queue::{CREDITS, LaneCounters, RuleQueue};
 pub use restraint::Silence;
 pub use script::{LOADING, Prepared, SAVING, Script};
 pub use spec::{ScriptKey, ScriptSpec};
+pub use usage::{Account, Memory, heap};
 
 /// The methods of received objects, each below its documentation.
 pub const METHODS: &str = include_str!("lua/methods.lua");
@@ -71,6 +77,8 @@ pub struct Counters {
     pub settled: AtomicU64,
     /// Of these, the ones whose handler failed.
     pub failed: AtomicU64,
+    /// The commands that handlers sent.
+    pub calls: Calls,
 }
 
 fn crashed(name: &str) -> Diagnostic {

@@ -157,6 +157,8 @@ pub enum Event {
     },
     /// A setting that is accepted but likely meant otherwise.
     Notice(String),
+    /// Metrics and health can be had at an address.
+    Listening(String),
     /// The host was asked to stop.
     Stopping {
         /// Runs that are under way or waiting.
@@ -236,6 +238,9 @@ pub enum Trigger {
 }
 
 impl ReloadResult {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Started, Self::Applied, Self::Unchanged, Self::Rejected];
+
     /// As it stands in the log and in the status.
     pub fn name(self) -> &'static str {
         match self {
@@ -339,6 +344,19 @@ pub enum Level {
 }
 
 impl Fate {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Died, Self::Lost, Self::Abandoned, Self::Spent];
+
+    /// In one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Died => "died",
+            Self::Lost => "lost",
+            Self::Abandoned => "abandoned",
+            Self::Spent => "spent",
+        }
+    }
+
     /// What it is and what comes of it, behind the script's name.
     pub fn words(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use olvid_rules::{
-    cli::catalog::reference,
+    cli::{catalog::reference, listen::metrics},
     diagnostic::render,
     lua::ScriptSpec,
     rules::RuleSet,
@@ -26,7 +26,8 @@ use docs::{call, fence, session};
 fn the_committed_reference_is_current() {
     let update = std::env::var_os("UPDATE_DOCS").is_some();
     let mut stale = Vec::new();
-    for (name, text) in reference::all(Catalog::embedded()) {
+    let metrics = ("metrics.md", metrics::reference());
+    for (name, text) in reference::all(Catalog::embedded()).into_iter().chain([metrics]) {
         let path = Path::new("docs").join(name);
         if update {
             fs::write(&path, &text).unwrap();

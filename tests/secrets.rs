@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "metrics/http.rs"]
+mod http;
 #[path = "support/process.rs"]
 mod process;
 #[path = "secrets/scene.rs"]
@@ -15,6 +17,7 @@ mod starts;
 
 use std::thread;
 
+use http::{At, OPENMETRICS};
 use olvid_rules::simulator::Reply;
 use process::Process;
 use scene::{ADMIN_KEY, KEY, Scene, assert_closed, assert_secret};
@@ -26,6 +29,9 @@ const RULES: &str = "rules:
 ";
 
 const REACH: &str = include_str!("secrets/reach.lua");
+
+/// Where a host answers over HTTP, from its folder.
+const ENDPOINT: &str = "unix:../runtime/http";
 
 /// A way of giving keys: variables, files in the folder, arguments.
 type Given = (Vec<(&'static str, String)>, Vec<(&'static str, String)>, Vec<&'static str>);
@@ -64,7 +70,7 @@ fn start(scene: &Scene, given: &Given, format: &str) -> Process {
     for (name, content) in files {
         scene.write(name, content);
     }
-    let mut command = scene.command(&["run", "--log-level", "debug", "--log-format", format]);
+    let mut command = scene.command(&["run", "--log-level", "debug", "--log-format", format, "--listen", ENDPOINT]);
     command.args(arguments).envs(variables.iter().map(|(name, value)| (*name, value)));
     let host = Process::start(&mut command);
     host.when("open streams", |_| (scene.simulator.streams().len() == 2).then_some(()));
@@ -103,9 +109,31 @@ fn exercise(scene: &Scene, host: &Process, keys: &[&str]) -> String {
     scene.write("rules.yaml", RULES);
     answers += &scene.typed(&["reload", "--wait"]).1;
     let unchanged = |lines: &[String]| lines.iter().filter(|line| line.contains("nothing has changed")).count();
+    answers += &pages(scene);
     let before = unchanged(&host.printed());
     host.signal("HUP");
     host.when("the reload at the signal", |lines| (unchanged(lines) > before).then_some(()));
+    answers
+}
+
+/// All that the host answers over HTTP.
+fn pages(scene: &Scene) -> String {
+    let at = At::Socket(scene.beside("runtime/http"));
+    let mut answers = String::new();
+    for (method, path, accept) in [
+        ("GET", "/", "*/*"),
+        ("GET", "/metrics", "*/*"),
+        ("GET", "/metrics", OPENMETRICS),
+        ("GET", "/healthz", "*/*"),
+        ("GET", "/readyz", "*/*"),
+        ("GET", "/status", "*/*"),
+        ("GET", "/environment", "*/*"),
+        ("POST", "/status", "*/*"),
+    ] {
+        let answer = at.ask(method, path, accept);
+        answers += &(answer.head + &answer.body);
+    }
+    assert!(answers.contains("olvid_rules_build_info"), "{answers}");
     answers
 }
 
@@ -125,6 +153,9 @@ fn live(way: usize, format: &str) {
     scene.simulator.refuse_subscriptions(Some((Code::Unauthenticated, &keys(given).concat())));
     scene.simulator.drop_connections();
     host.until("the refusal", |line| line.contains("UNAUTHENTICATED").then_some(()));
+    let told = pages(&scene);
+    assert!(told.contains("UNAUTHENTICATED"), "{told}");
+    assert_secret("what is answered over HTTP", told.as_bytes());
     assert_secret("the status", (scene.typed(&["status"]).1 + &scene.typed(&["status", "--json"]).1).as_bytes());
     assert_closed(&host);
     host.terminate();

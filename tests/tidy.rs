@@ -36,7 +36,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("prost_reflect", &["schema/acts", "schema/catalog", "schema/probes", "schema/recovery", "simulator"]),
     ("h2", &["daemon"]),
     ("socket2", &["daemon"]),
-    ("hyper", &["daemon", "simulator"]),
+    ("hyper", &["daemon", "simulator", "cli/listen"]),
+    ("prometheus_client", &["cli/listen"]),
+    ("procfs", &["cli/listen"]),
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
     ("notify", &["engine/watch"]),
@@ -54,8 +56,10 @@ const NAMES: &[(&str, &[&str])] = &[
     // The name by which any object of the daemon is told from others of its kind.
     ("schema/order", &["id"]),
     // Keys of the log, of the status, of error values, of rule files and of the `rule` table that handlers get.
-    ("report", &["message", "timestamp", "name", "files", "count"]),
-    ("engine/board", &["files", "name"]),
+    ("report", &["message", "timestamp", "name", "files", "count", "address"]),
+    // A label.
+    ("cli/listen", &["version"]),
+    ("engine/board", &["files", "name", "count"]),
     ("cli/serve", &["version"]),
     ("lua", &["message", "name", "place"]),
     ("rules", &["count", "name", "description", "filter"]),

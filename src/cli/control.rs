@@ -27,9 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use self::place::Surroundings;
 
-pub(super) use self::place::user;
-
-use self::place::Placed;
+pub(super) use self::place::{Placed, put, user};
 
 /// Bytes of a request's line.
 pub const LONGEST_LINE: usize = 64 * 1024;

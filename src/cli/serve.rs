@@ -17,6 +17,7 @@ use super::{
     environment::Inherited,
     exit,
     host::{Host, Keyring},
+    listen::Listeners,
     output,
     service::Service,
     settings::{self, KeyFiles, Sources},
@@ -79,11 +80,16 @@ async fn serve(
     // Before anything runs: a signal that comes early is not lost.
     let mut stops = Stops::new().map_err(failed)?;
     let hangups = signal(SignalKind::hangup()).map_err(failed)?;
+    // A socket that cannot be had is told before anything is loaded.
+    let listeners = Listeners::open(&arguments.listen).await;
+    let listeners = listeners.map_err(|error| End { code: exit::IO, cause: Some(error.to_string()) })?;
     let paths = &arguments.rules.paths;
     let cursors = state_directory(arguments).map(|folder| Cursors::open(&folder, reporter));
     let mut engine = Engine::new(daemon, reporter).within(arguments.caps.caps());
     engine = engine.catching_up(arguments.catch_up, cursors);
     let _attending = service.attend(engine.board(), reporter);
+    let status = status(arguments, Arc::clone(engine.board()), daemon.url());
+    let endpoint = listeners.serve(engine.board(), Arc::clone(&status), reporter);
     let started = select! {
         // A script that never ends loading does not keep the host from ending.
         () = stops.next() => {
@@ -97,7 +103,8 @@ async fn serve(
         reporter.emit(&Event::Checked { diagnostics: Arc::clone(&started.diagnostics), rejected: true });
         return Err(End { code: exit::MISTAKE, cause: None });
     }
-    let (mut requests, _serving) = control(arguments, &engine, daemon, reporter).await;
+    endpoint.runs();
+    let (mut requests, _serving) = control(arguments, status, reporter).await;
     let keys = Keyring::new(sources, key_files, daemon, reporter);
     let mut host = Host::new(engine, paths, reporter).serving(hangups, service.clone());
     // Not once the daemon answers: it may be started later, and nothing that needs us can wait for that.
@@ -107,6 +114,7 @@ async fn serve(
         () = host.follow(&mut requests, Some(keys)) => {}
     }
     service.stopping();
+    endpoint.stops();
     select! {
         () = host.engine.stop(arguments.grace) => {}
         () = stops.next() => {}
@@ -124,15 +132,13 @@ fn state_directory(arguments: &Run) -> Option<PathBuf> {
 /// Opens the control socket; a host runs without one, too.
 async fn control(
     arguments: &Run,
-    engine: &Engine,
-    daemon: &Daemon,
+    status: Arc<dyn Fn() -> Json + Send + Sync>,
     reporter: &Reporter,
 ) -> (mpsc::Receiver<Request>, Option<Serving>) {
     let control = Control::open(&arguments.control.surroundings()).await;
     match control {
         Ok(control) => {
-            let status = status(arguments, Arc::clone(engine.board()), daemon.url());
-            let (requests, serving) = control.serve(status);
+            let (requests, serving) = control.serve(move || status());
             (requests, Some(serving))
         }
         Err(error) => {
@@ -143,7 +149,7 @@ async fn control(
 }
 
 /// What a status says beside what runs: which process this is.
-fn status(arguments: &Run, board: Arc<Board>, daemon: &str) -> impl Fn() -> Json + Send + Sync + use<> {
+fn status(arguments: &Run, board: Arc<Board>, daemon: &str) -> Arc<dyn Fn() -> Json + Send + Sync> {
     let (begun, started) = (Instant::now(), Timestamp::now());
     let paths: Json = arguments.rules.paths.iter().map(|path| path.display().to_string()).collect();
     let directory = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
@@ -155,7 +161,7 @@ fn status(arguments: &Run, board: Arc<Board>, daemon: &str) -> impl Fn() -> Json
         "paths": paths,
         "daemon": daemon,
     });
-    move || {
+    Arc::new(move || {
         let mut status = board.status();
         if let (Json::Object(status), Json::Object(process)) = (&mut status, process.clone()) {
             status.extend(process);
@@ -163,7 +169,7 @@ fn status(arguments: &Run, board: Arc<Board>, daemon: &str) -> impl Fn() -> Json
             status.insert("uptime".to_owned(), begun.elapsed().as_secs_f64().into());
         }
         status
-    }
+    })
 }
 
 /// The signals that ask for an end. Others that mean nothing here are not to bring it about.

@@ -306,7 +306,8 @@ impl Engine {
         let Some(rule) = rule else { return };
         let id = self.next_feed;
         self.next_feed += 1;
-        let cell = Cell::new(id, self.feed_name(key, rules), rule.count);
+        let tally = self.tallies.of(&key.subscription);
+        let cell = Cell::new(id, self.feed_name(key, rules), rule.count, tally);
         let (routes, receiver) = watch::channel(Arc::default());
         let former = |from| closed.get(from).or(self.running.feeds.all.get(from))?.catch_up.as_ref();
         // A rule that only changed has handled what came before, unless its stream is still to begin with that.
@@ -375,13 +376,22 @@ impl Engine {
         let scripts = running.scripts.iter().map(|(key, (script, generation))| {
             let rules: Vec<_> = running.view.rules_of(key).map(|(name, _)| name.clone()).collect();
             let limits = rules.iter().filter_map(|name| Some(&running.rules.get(name)?.limits));
+            let most = limits.clone().map(|limits| limits.memory).max().unwrap_or_default();
+            let label = match key {
+                ScriptKey::Inline(rule) => format!("{}:{rule}", script.name),
+                ScriptKey::File(_) => script.name.to_string(),
+            };
             ScriptLine {
                 name: script.name.to_string(),
+                label,
                 generation: *generation,
                 patience: lua::patience(limits),
                 rules,
                 files: script.inputs.clone(),
                 pulse: Arc::clone(script.pulse()),
+                account: Arc::clone(&script.account),
+                used: Arc::clone(&script.used),
+                most,
             }
         });
         self.board.show(Shown {
@@ -391,6 +401,8 @@ impl Engine {
             scripts: scripts.collect(),
             files: self.held.clone(),
             counters: Arc::clone(&self.counters),
+            tallies: Arc::clone(&self.tallies),
+            bell: self.rescue.bell(),
         });
     }
 }

@@ -1,25 +1,31 @@
 //! The board: what can be seen of a running set from outside, at any moment, a reload under way included.
 //!
-//! Holds handles on the running parts and reads them when asked. Who asks, and over what, is the callers'.
+//! Holds handles on the running parts and reads them when asked: as a status, or as figures ([`figures`]). Who asks, and
+//! over what, is the callers'.
 
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
+mod figures;
+
+pub use figures::{Closed, Figures, FileFigures, ReloadFigures, RuleFigures, ScriptFigures};
+
 use super::{
     cell::{Cell, State},
     handover::Handover,
+    tally::Tallies,
 };
 use crate::{
     diagnostic::{machine, render},
-    lua::{Counters, Pulse, RuleQueue, Silence},
-    report::Reload,
+    lua::{Account, Bell, Counters, Measured, Memory, Pulse, RuleQueue, Silence},
+    report::{Reload, ReloadResult},
     rules::{
         Rule,
         inputs::{Fingerprint, Inputs},
@@ -28,7 +34,15 @@ use crate::{
 
 /// What runs, and what became of the last reload.
 #[derive(Default)]
-pub struct Board(Mutex<(Shown, Option<Arc<Reload>>)>);
+pub struct Board(Mutex<Contents>);
+
+#[derive(Default)]
+struct Contents {
+    shown: Shown,
+    reload: Option<Arc<Reload>>,
+    /// Attempts to load so far, by what each came to, in the order of `ReloadResult::ALL`.
+    reloads: [u64; ReloadResult::ALL.len()],
+}
 
 /// The running parts.
 #[derive(Default)]
@@ -39,6 +53,8 @@ pub(super) struct Shown {
     pub(super) scripts: Vec<ScriptLine>,
     pub(super) files: BTreeMap<PathBuf, Fingerprint>,
     pub(super) counters: Arc<Counters>,
+    pub(super) tallies: Arc<Tallies>,
+    pub(super) bell: Option<Bell>,
 }
 
 pub(super) struct RuleLine {
@@ -65,33 +81,45 @@ pub(super) struct Former {
 
 pub(super) struct ScriptLine {
     pub(super) name: String,
+    /// A name that no other has: with the rule of a handler in a rule file.
+    pub(super) label: String,
     pub(super) generation: u64,
     pub(super) rules: Vec<String>,
     pub(super) files: Inputs,
     pub(super) pulse: Arc<Pulse>,
     /// How long it may be silent when it is asked for its pulse.
     pub(super) patience: Duration,
+    pub(super) account: Arc<Account>,
+    pub(super) used: Arc<Memory>,
+    /// Bytes that its VM may hold.
+    pub(super) most: usize,
 }
 
 impl Board {
     pub(super) fn show(&self, shown: Shown) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = shown;
+        self.contents().shown = shown;
     }
 
     pub(super) fn reloaded(&self, reload: &Arc<Reload>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Arc::clone(reload));
+        let mut contents = self.contents();
+        contents.reloads[reload.result as usize] += 1;
+        contents.reload = Some(Arc::clone(reload));
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at what runs, and at what became of the last reload.
     pub(super) fn look<T>(&self, look: impl FnOnce(&Shown, Option<&Arc<Reload>>) -> T) -> T {
-        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        look(&board.0, board.1.as_ref())
+        let contents = self.contents();
+        look(&contents.shown, contents.reload.as_ref())
     }
 
     /// What runs, as one object.
     pub fn status(&self) -> Json {
-        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (shown, reload) = &*board;
+        let contents = self.contents();
+        let Contents { shown, reload, .. } = &*contents;
         json!({
             "generation": reload.as_ref().map_or(0, |reload| reload.generation),
             "reload": reload.as_ref().map(|reload| outcome(reload)),
@@ -152,10 +180,10 @@ impl Former {
 }
 
 impl RuleLine {
-    /// The state of the feed that serves it.
-    fn state(&self) -> State {
+    /// The feed that serves it.
+    fn serving(&self) -> &Cell {
         let former = self.former.as_ref().filter(|former| former.serves() && former.cell.is_open());
-        former.filter(|_| !self.feed.is_open()).map_or(&self.feed, |former| &former.cell).state()
+        former.filter(|_| !self.feed.is_open()).map_or(&self.feed, |former| &former.cell)
     }
 
     fn status(&self) -> Json {
@@ -169,16 +197,25 @@ impl RuleLine {
             "line": line(rule),
             "enabled": rule.enabled,
             "script": self.script,
-            "state": name(&self.state()),
+            "state": name(&self.serving().state()),
             "received": queued,
             "queued": queued.saturating_sub(settled).saturating_sub(running),
             "running": running,
             "handled": settled,
             "failed": counters.failed.load(Ordering::Relaxed),
             "left_out": counters.left_out.load(Ordering::Relaxed),
+            "waited": times(&counters.waited.read()),
+            "ran": times(&counters.ran.read()),
             "loops": self.queue.silences().iter().map(silence).collect::<Json>(),
         })
     }
+}
+
+/// How long something took: seconds on the average, and the bound that 99 of 100 stayed within.
+fn times(measured: &Measured) -> Json {
+    #[expect(clippy::cast_precision_loss, reason = "an average of so many is none")]
+    let mean = (measured.count() > 0).then(|| measured.seconds / measured.count() as f64);
+    json!({ "count": measured.count(), "mean": mean, "p99": measured.within(0.99).map(|bound| bound.as_secs_f64()) })
 }
 
 /// A loop that was stopped.
@@ -189,11 +226,15 @@ fn silence(silence: &Silence) -> Json {
 
 impl FeedLine {
     /// None once it is over.
-    fn status(&self) -> Option<Json> {
+    fn cell(&self) -> Option<&Cell> {
         match self {
-            Self::Own(cell) => Some(Self::of(cell)),
-            Self::Former(rules) => rules.iter().find(|of| of.serves()).map(|of| Self::of(&of.cell)),
+            Self::Own(cell) => Some(cell),
+            Self::Former(rules) => rules.iter().find(|of| of.serves()).map(|of| &*of.cell),
         }
+    }
+
+    fn status(&self) -> Option<Json> {
+        self.cell().map(Self::of)
     }
 
     fn of(cell: &Cell) -> Json {
@@ -223,6 +264,7 @@ impl ScriptLine {
         json!({
             "name": self.name,
             "generation": self.generation,
+            "memory": self.used.bytes(),
             "rules": self.rules,
             "files": files(&self.files.all()),
         })

@@ -2,13 +2,16 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::herald::{Change, Herald};
+use super::{
+    herald::{Change, Herald},
+    tally::Tally,
+};
 use crate::{daemon::CallError, report::FeedName};
 
 /// Where a feed stands.
@@ -57,14 +60,19 @@ pub(super) struct Cell {
     last: AtomicU64,
     /// What is left of a `count`; `u64::MAX` where there is none.
     remaining: AtomicU64,
+    /// Whether it was open before.
+    was_open: AtomicBool,
+    /// Where what becomes of it is counted.
+    tally: Arc<Tally>,
 }
 
 impl Cell {
-    pub(super) fn new(id: u64, name: FeedName, count: Option<u64>) -> Arc<Self> {
+    pub(super) fn new(id: u64, name: FeedName, count: Option<u64>, tally: Arc<Tally>) -> Arc<Self> {
         let state = State::Opening { since: Timestamp::now(), cause: None, next_try: None };
         let remaining = AtomicU64::new(count.unwrap_or(u64::MAX));
-        let (received, last) = (AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { id, name: Mutex::new(name), state: Mutex::new(state), received, last, remaining })
+        let (received, last, was_open) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let (name, state) = (Mutex::new(name), Mutex::new(state));
+        Arc::new(Self { id, name, state, received, last, remaining, was_open, tally })
     }
 
     pub(super) fn name(&self) -> FeedName {
@@ -109,9 +117,10 @@ impl Cell {
         Some(self.remaining.load(Ordering::Relaxed)).filter(|remaining| *remaining < u64::MAX)
     }
 
-    /// Notifications came in.
-    pub(super) fn note(&self, notifications: u64, remaining: Option<u64>) {
+    /// Notifications came in, over the stream or because it had missed them.
+    pub(super) fn note(&self, notifications: u64, caught_up: bool, remaining: Option<u64>) {
         self.received.fetch_add(notifications, Ordering::Relaxed);
+        self.tally.received(notifications, caught_up);
         self.last.store(Timestamp::now().as_millisecond().cast_unsigned(), Ordering::Relaxed);
         if let Some(remaining) = remaining {
             self.remaining.store(remaining, Ordering::Relaxed);
@@ -120,6 +129,9 @@ impl Cell {
 
     pub(super) async fn opened(&self, herald: &Herald) {
         if !self.is_open() {
+            if self.was_open.swap(true, Ordering::Relaxed) {
+                self.tally.reopened();
+            }
             *lock(&self.state) = State::Open { since: Timestamp::now() };
             herald.tell(self.id, self.name(), Change::Opened).await;
         }
@@ -127,6 +139,7 @@ impl Cell {
 
     /// An attempt or a stream failed, and the next attempt is at a time.
     pub(super) async fn failed(&self, error: &CallError, retry_at: Instant, herald: &Herald) {
+        self.tally.failed(error.code);
         let pause = retry_at.saturating_duration_since(Instant::now());
         let (now, cause) = (Timestamp::now(), error.to_string());
         let next_try = SignedDuration::try_from(pause).ok().and_then(|pause| now.checked_add(pause).ok());
@@ -191,7 +204,7 @@ mod tests {
         let log = Arc::clone(&told);
         let reporter = Reporter::new(vec![Box::new(move |event| log.lock().unwrap().push(event.clone()))]);
         let (herald, _task) = Herald::start(reporter);
-        let cell = Cell::new(1, NAME(), None);
+        let cell = Cell::new(1, NAME(), None, Arc::default());
         let mut all = Vec::new();
         for (what, disposition) in steps {
             match disposition {
@@ -282,7 +295,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_state_says_since_when_and_until_when() {
         let (herald, _task) = Herald::start(Reporter::new(Vec::new()));
-        let cell = Cell::new(1, NAME(), Some(5));
+        let cell = Cell::new(1, NAME(), Some(5), Arc::default());
         assert!(matches!(cell.state(), State::Opening { cause: None, next_try: None, .. }));
         let pause = |seconds| Instant::now() + Duration::from_secs(seconds);
         cell.failed(&error("a", Disposition::Retry), pause(10), &herald).await;
@@ -296,7 +309,7 @@ mod tests {
         let State::Refused { since, .. } = cell.state() else { panic!("{:?}", cell.state()) };
         cell.failed(&error("d", Disposition::Permanent), pause(1), &herald).await;
         assert!(matches!(cell.state(), State::Refused { since: later, .. } if later == since));
-        cell.note(2, Some(3));
+        cell.note(2, false, Some(3));
         assert_eq!((cell.received(), cell.remaining(), cell.last().is_some()), (2, Some(3), true));
     }
 }

@@ -163,6 +163,9 @@ impl Engine {
         let loading = changed.into_iter().map(|mut spec| {
             spec.inputs = Inputs::telling(Arc::clone(&self.grown));
             (spec.clock, spec.aside, spec.is_told) = (self.clock.clone(), self.aside.clone(), is_told);
+            if let Some((running, _)) = self.running.scripts.get(&spec.key) {
+                spec.account = Arc::clone(&running.account);
+            }
             read.push((spec.key.clone(), spec.inputs.clone()));
             let (daemon, reporter) = (Some(self.daemon.clone()), self.reporter.clone());
             let (key, counters) = (spec.key.clone(), Arc::clone(&self.counters));

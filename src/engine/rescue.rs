@@ -42,6 +42,7 @@ impl Rescue {
             let mut is_needed = false;
             for script in scripts {
                 let Some(fate) = self.fate(script).filter(|_| script.is_news()) else { continue };
+                script.account.befell(fate);
                 reporter.emit(&Event::ScriptFailed { script: Arc::clone(&script.name), fate });
                 is_needed |= fate != Fate::Abandoned;
             }

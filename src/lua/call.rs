@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use mlua::{Table, Value};
 
-use super::{buffers::Held, convert::LuaDatum};
+use super::{buffers::Held, calls::Calls, convert::LuaDatum};
 use crate::{
     clock::Clock,
     daemon::{CallError, Daemon, Disposition, Messages},
@@ -149,6 +149,7 @@ impl Pending {
         daemon: Option<Daemon>,
         held: &Held,
         clock: &Clock,
+        calls: &Calls,
     ) -> Result<Outcome, CallError> {
         match self {
             Self::Sleep(duration) => {
@@ -159,6 +160,16 @@ impl Pending {
             _ => {}
         }
         let daemon = daemon.ok_or_else(|| CallError::unavailable("there is no daemon here"))?;
+        // Of a list, the first page is counted.
+        let call = self.begins().map(|command| calls.begin(command));
+        let outcome = self.send(&daemon, held).await;
+        if let Some(call) = call {
+            call.end(outcome.as_ref().map_or_else(|error| error.code, |_| "OK"));
+        }
+        outcome
+    }
+
+    async fn send(self, daemon: &Daemon, held: &Held) -> Result<Outcome, CallError> {
         match self {
             Self::Unary(command, request) => {
                 let answer = daemon.unary(&command.method, command.admin, request).await?;

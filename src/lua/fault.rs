@@ -69,6 +69,11 @@ impl Fault {
         fault.at(Scene::of(stopped.frames))
     }
 
+    /// What ended the run.
+    pub(super) fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
     /// Says where it happened.
     pub(super) fn at(self, scene: Scene) -> Self {
         Self { scene, ..self }

@@ -43,6 +43,7 @@ use mlua::{
 pub(super) use base::{entered, functions};
 pub(super) use bounds::Bounds;
 use timer::Timer;
+pub(super) use timer::thread;
 
 use super::{
     alarm::Alarm,
@@ -137,6 +138,11 @@ thread_local! {
 /// Whether the present run has to end: for loops of the host's own that work for a script.
 pub(super) fn is_over() -> bool {
     PRESENT.with(|present| present.breach() != 0)
+}
+
+/// CPU of the calling thread.
+pub(super) fn cpu() -> Duration {
+    Duration::from_nanos(timer::cpu())
 }
 
 /// Ends the present run at its next instruction, if there is one.

@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,12 +19,14 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     Counters,
+    durations::Durations,
     mailbox::{Mail, Mailbox},
     restraint::{Restraint, Silence},
     told::Told,
 };
 use crate::{
     clock::Clock,
+    report::FailureKind,
     rules::{Order, Rule},
     schema::order::OrderKey,
 };
@@ -45,6 +48,23 @@ pub struct LaneCounters {
     pub left_out: AtomicU64,
     /// Runs under way.
     pub running: AtomicU64,
+    /// The failed ones by [`FailureKind`], in the order of its `ALL`.
+    pub kinds: [AtomicU64; FailureKind::ALL.len()],
+    /// The failed ones that were given up with their thread, whatever they would have come to.
+    pub given_up: AtomicU64,
+    /// From when each was accepted until its handler was called.
+    pub waited: Durations,
+    /// How long each handler that was called took, to its end.
+    pub ran: Durations,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ended {
+    Well,
+    Failed(FailureKind),
+    /// Its thread does not come back, or died.
+    GivenUp,
 }
 
 /// One rule's end, where notifications are put in. A clone is the same queue.
@@ -174,6 +194,16 @@ impl RuleQueue {
         self.0.state().next().is_some()
     }
 
+    /// Lines that its scripts wrote, and failures, that were left out of the log.
+    pub fn lines_left_out(&self) -> u64 {
+        self.0.told.left_out()
+    }
+
+    /// Loops that were stopped, and commands that were held back, so far.
+    pub fn restrained(&self) -> (u64, u64) {
+        self.0.restraint.counts()
+    }
+
     /// Where the rule is silent for now, because exchanges went round in circles.
     pub fn silences(&self) -> Vec<Silence> {
         self.0.restraint.silences(self.0.clock.instant())
@@ -246,13 +276,17 @@ impl Lane {
         if state.retired && state.waiting.is_empty() { Next::Gone } else { Next::Nothing }
     }
 
-    /// Ends a run. False when it was given up before; otherwise its credit is the worker's to give back.
-    pub(super) fn release(self: &Arc<Self>, generation: u64, claim: u64, failed: bool) -> bool {
+    /// Ends a run that took so long, if its handler was called. False when it was given up before; otherwise its credit
+    /// is the worker's to give back.
+    pub(super) fn release(self: &Arc<Self>, generation: u64, claim: u64, ended: Ended, took: Option<Duration>) -> bool {
         let mut state = self.state();
         let Some(at) = state.claims.iter().rposition(|claimed| claimed.id == claim) else { return false };
         state.claims.swap_remove(at);
         self.counters.running.fetch_sub(1, Ordering::Relaxed);
-        self.counters.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+        if let Some(took) = took {
+            self.counters.ran.add(took);
+        }
+        self.counters.failed(ended);
         self.counters.settled.fetch_add(1, Ordering::AcqRel);
         if generation != state.generation && !state.waiting.is_empty() {
             state.tell(self);
@@ -266,7 +300,7 @@ impl Lane {
             let state = self.state();
             state.claims.iter().filter(|claimed| claimed.generation == generation).map(|claimed| claimed.id).collect()
         };
-        let given_up = runs.into_iter().filter(|claim| self.release(generation, *claim, true)).count();
+        let given_up = runs.into_iter().filter(|claim| self.release(generation, *claim, Ended::GivenUp, None)).count();
         self.give_back(given_up);
         given_up
     }
@@ -309,6 +343,19 @@ impl Lane {
         state.waiting.clear();
         self.give_back(count);
         count
+    }
+}
+
+impl LaneCounters {
+    /// Counts a failure, if it is one.
+    fn failed(&self, ended: Ended) {
+        let kind = match ended {
+            Ended::Well => return,
+            Ended::Failed(kind) => &self.kinds[kind as usize],
+            Ended::GivenUp => &self.given_up,
+        };
+        kind.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(1, Ordering::Relaxed);
     }
 }
 

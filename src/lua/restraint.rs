@@ -23,6 +23,7 @@ use self::{
 use super::{
     buffers::Held,
     call::{Outcome, Pending},
+    calls::Calls,
     host::Host,
     queue::Lane,
     seat::{Claim, Seat},
@@ -51,6 +52,8 @@ pub(super) struct Restraint {
 struct State {
     pace: Pace,
     loops: Loops,
+    /// Loops that were stopped, and commands that were held back, so far.
+    counts: (u64, u64),
 }
 
 /// A part of a discussion in which a rule is silent for now.
@@ -77,6 +80,11 @@ pub(super) enum Leave {
 impl Restraint {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loops that were stopped, and commands that were held back, so far.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        self.state().counts
     }
 
     /// Where the rule is silent now.
@@ -137,8 +145,10 @@ pub(super) fn asks(
     }
     let seat = &claim.seat;
     let rate = seat.rule.limits.command_rate;
-    let turn = seat.lane.restraint.state().pace.turn(rate, now, deadline);
-    let Turn::At { at, first } = turn else { return (Leave::At(None), None) };
+    let mut state = seat.lane.restraint.state();
+    let Turn::At { at, first } = state.pace.turn(rate, now, deadline) else { return (Leave::At(None), None) };
+    state.counts.1 += 1;
+    drop(state);
     if first {
         let origin = seat.origin(&host.script, None);
         host.reporter.emit(&Event::Restrained(origin, Restrained::Slowed { rate }));
@@ -159,6 +169,7 @@ impl Leave {
         daemon: Option<Daemon>,
         held: &Held,
         clock: &Clock,
+        calls: &Calls,
     ) -> Result<Outcome, CallError> {
         match self {
             Self::At(None) => {}
@@ -169,7 +180,7 @@ impl Leave {
                 return Ok(Outcome::Refused(refusal));
             }
         }
-        pending.carry_out(daemon, held, clock).await
+        pending.carry_out(daemon, held, clock, calls).await
     }
 }
 
@@ -198,6 +209,7 @@ fn goes_on(
     let texts = texts(seat, bytes, pending, command);
     let exchange = Exchange { party, arrived: *arrived, exact: texts.exact(), alike: texts.alike() };
     let Some(stopped) = restraint.state().loops.count(&exchange, limit, now) else { return Ok(()) };
+    restraint.state().counts.0 += 1;
     restraint.has_stopped.store(true, Ordering::Relaxed);
     let what = Restrained::LoopStopped(Loop {
         thing: thing(seat),

@@ -32,10 +32,12 @@ pub(super) struct Run {
 
 impl Run {
     /// Begins now.
-    pub(super) fn new(claim: Claim, thread: Thread, clock: &Clock, memory: usize) -> Self {
+    pub(super) fn new(mut claim: Claim, thread: Thread, clock: &Clock, memory: usize) -> Self {
         let limits = &claim.seat.rule.limits;
-        let (deadline, limit) = clock.limits(limits.timeout);
+        let timeout = limits.timeout;
+        let (deadline, limit) = clock.limits(timeout);
         let bounds = Bounds::new(limit, limits.cpu, memory);
+        claim.begins(deadline - timeout);
         let (waits_for, streams) = (None, RunStreams::default());
         Self { claim, thread, said: 0, deadline, bounds, waits_for, streams, limit, waits_for_time: false }
     }

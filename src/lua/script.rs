@@ -30,6 +30,7 @@ use super::{
     queue::{Lane, RuleQueue},
     spec::{ScriptKey, ScriptSpec},
     state::SAVE_FAILED,
+    usage::{Account, Memory},
     worker::Worker,
 };
 use crate::{
@@ -60,6 +61,10 @@ pub struct Script {
     pub key: ScriptKey,
     /// What it has read or looked for so far; grows when it requires a module late.
     pub inputs: Inputs,
+    /// What its threads have used up, over all VMs that it has had.
+    pub account: Arc<Account>,
+    /// What its VM holds.
+    pub used: Arc<Memory>,
     mailbox: Arc<Mailbox>,
     /// Lanes that it serves or has runs of, with the generation it serves them in.
     lanes: Mutex<Vec<(Weak<Lane>, u64)>>,
@@ -98,6 +103,8 @@ impl Prepared {
             name: Arc::clone(&name),
             key: spec.key.clone(),
             inputs: spec.inputs.clone(),
+            account: Arc::clone(&spec.account),
+            used: Arc::default(),
             mailbox: Arc::clone(&mailbox),
             lanes: Mutex::default(),
             counters: Arc::clone(&counters),
@@ -109,11 +116,13 @@ impl Prepared {
             pulse: Arc::new(pulse),
             told: AtomicBool::new(false),
         };
+        let used = Arc::clone(&script.used);
         let body = move || {
+            let _entry = Arc::clone(&spec.account).enter();
             let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
             let loaded = load::load(&spec, &reporter, admin, alarm);
             drop(spec);
-            run(loaded, ready, |script| Worker::new(script, daemon, mailbox, counters));
+            run(loaded, ready, |script| Worker::new(script, daemon, mailbox, counters, used));
             end.send_replace(true);
         };
         let thread_name: String = name.chars().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect();

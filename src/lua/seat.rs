@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     Counters,
     load::Loaded,
-    queue::{self, CREDITS, Lane, Work},
+    queue::{self, CREDITS, Ended, Lane, Work},
 };
 use crate::{
     report::Origin,
@@ -105,6 +105,8 @@ pub(super) struct Claim {
     pub(super) bytes: Bytes,
     /// When it came in.
     pub(super) arrived: Instant,
+    /// When its handler was called.
+    begun: Option<Instant>,
     /// Whether its run sent something that others notice.
     pub(super) is_answered: bool,
 }
@@ -112,7 +114,7 @@ pub(super) struct Claim {
 impl Claim {
     pub(super) fn new(seat: &Rc<Seat>, work: Work) -> Self {
         let Work { claim, bytes, arrived, .. } = work;
-        Self { seat: Rc::clone(seat), id: Some(claim), bytes, arrived, is_answered: false }
+        Self { seat: Rc::clone(seat), id: Some(claim), bytes, arrived, begun: None, is_answered: false }
     }
 
     /// Which notification it is: `message 17`.
@@ -121,16 +123,25 @@ impl Claim {
         Subject::of(output)?.read(output, &self.bytes)
     }
 
-    /// Ends the run; false when it was given up meanwhile.
-    pub(super) fn release(mut self, failed: bool) -> bool {
-        self.end(failed)
+    /// Its handler is called at that moment.
+    pub(super) fn begins(&mut self, at: Instant) {
+        self.begun = Some(at);
+        self.seat.lane.counters.waited.add(at.saturating_duration_since(self.arrived));
     }
 
-    fn end(&mut self, failed: bool) -> bool {
+    /// Ends the run; false when it was given up meanwhile.
+    pub(super) fn release(mut self, ended: Ended) -> bool {
+        self.end(ended)
+    }
+
+    fn end(&mut self, ended: Ended) -> bool {
         let Some(id) = self.id.take() else { return false };
-        if !self.seat.lane.release(self.seat.generation, id, failed) {
+        let lane = &self.seat.lane;
+        let took = self.begun.map(|begun| lane.now().saturating_duration_since(begun));
+        if !lane.release(self.seat.generation, id, ended, took) {
             return false;
         }
+        let failed = !matches!(ended, Ended::Well);
         self.seat.counters.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
         self.seat.counters.settled.fetch_add(1, Ordering::AcqRel);
         true
@@ -144,7 +155,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if self.end(true) {
+        if self.end(Ended::GivenUp) {
             self.seat.lane.give_back(1);
         }
     }

@@ -11,6 +11,7 @@ use super::{
     crashed, load,
     permits::Permit,
     script::{LOADING, unfinished},
+    usage::Account,
 };
 use crate::{
     clock::Clock,
@@ -49,6 +50,8 @@ pub struct ScriptSpec {
     pub inputs: Inputs,
     /// What its handlers take for the time.
     pub clock: Clock,
+    /// Where what its threads use up is put down: with the former VMs' of the same script, where there were any.
+    pub account: Arc<Account>,
     /// A directory in whose tree what it saves goes instead of where it is meant to; none: it goes there.
     pub aside: Option<PathBuf>,
     /// Whether what there is to say of its text was said: then nobody looks.
@@ -164,6 +167,7 @@ impl ScriptSpec {
             permits,
             inputs: Inputs::default(),
             clock,
+            account: Arc::default(),
             aside,
             is_told: false,
             origins,

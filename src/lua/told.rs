@@ -37,6 +37,8 @@ struct State {
     failures: Repeats,
     /// The generation of the lane that failed last.
     generation: u64,
+    /// Lines and failures that were left out so far.
+    omitted: u64,
 }
 
 /// Lines on their way into the log.
@@ -72,7 +74,14 @@ impl Told {
     pub(super) fn line(&self, level: Level, rate: u32, now: Instant, origin: impl FnOnce() -> Origin) -> Passage {
         let mut state = self.state();
         let lines = if level == Level::Debug { &mut state.debug } else { &mut state.lines };
-        lines.pass(Omitted::Lines(level), rate, now, origin)
+        let passage = lines.pass(Omitted::Lines(level), rate, now, origin);
+        state.omitted += u64::from(matches!(passage, Passage::Shut(_)));
+        passage
+    }
+
+    /// Lines and failures that were left out so far.
+    pub(super) fn left_out(&self) -> u64 {
+        self.state().omitted
     }
 
     /// Takes a failure of a generation, and tells it or counts it: one that repeats another, or that is one too many of
@@ -102,7 +111,10 @@ impl Told {
             let origin = || Origin { place: None, ..failure.origin.clone() };
             match state.broken.pass(Omitted::Failures, rate, now, origin) {
                 Passage::Open(before) => events.extend(before.into_iter().chain([Event::RunFailed(failure)])),
-                Passage::Shut(at) => due = Some(due.map_or(at, |due| due.min(at))),
+                Passage::Shut(at) => {
+                    state.omitted += 1;
+                    due = Some(due.map_or(at, |due| due.min(at)));
+                }
             }
         }
         drop(state);

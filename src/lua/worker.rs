@@ -27,11 +27,12 @@ use super::{
     load::Loaded,
     mailbox::{Mail, Mailbox},
     permits::Permit,
-    queue::{Lane, Next, Work},
+    queue::{Ended, Lane, Next, Work},
     restraint,
     run::Run,
     seat::{Claim, Seat},
     told::Owing,
+    usage::Memory,
     voice::Voice,
 };
 use crate::{
@@ -81,6 +82,8 @@ pub(super) struct Worker {
     memory: usize,
     /// Bytes that were left of the VM when it was last collected.
     kept: usize,
+    /// Where it says what the VM holds.
+    used: Arc<Memory>,
     /// Runs that were started since the clock was looked at.
     started: usize,
     paused: bool,
@@ -90,7 +93,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(script: Loaded, daemon: Option<Daemon>, mailbox: Arc<Mailbox>, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        script: Loaded,
+        daemon: Option<Daemon>,
+        mailbox: Arc<Mailbox>,
+        counters: Arc<Counters>,
+        used: Arc<Memory>,
+    ) -> Self {
         Self {
             script,
             daemon,
@@ -104,6 +113,7 @@ impl Worker {
             next_run: 0,
             memory: 0,
             kept: 0,
+            used,
             started: 0,
             paused: false,
             stop_at: None,
@@ -125,6 +135,7 @@ impl Worker {
             if self.runs.is_empty() {
                 self.tidy();
             }
+            self.used.set(self.script.lua.used_memory());
             let deadline = until(self.stop_at);
             let is_littered = self.runs.is_empty() && self.script.lua.used_memory() > self.kept + LITTLE;
             let idle = until(is_littered.then(|| Instant::now() + IDLE));
@@ -277,7 +288,7 @@ impl Worker {
             (Some(Value::Boolean(false)), Some(Value::String(text))) if text == NO_MEMORY => {
                 self.script.host.tell_failure(&run.claim, Fault::memory(self.memory));
                 self.recover();
-                self.release(run.claim, true);
+                self.release(run.claim, Ended::Failed(FailureKind::Memory));
             }
             (_, error) => self.settle(run.claim, Some(Fault::undescribed(error.as_ref()))),
         }
@@ -287,8 +298,9 @@ impl Worker {
     fn stopped(&mut self, run: Run, stopped: Stopped) {
         let Stopped { breach, is_lost, is_told, .. } = stopped;
         self.script.host.forget_pending();
+        let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
+        let ended = Ended::Failed(fault.kind());
         if !is_told {
-            let fault = Fault::stopped(stopped, &run.claim.seat.rule.limits, self.memory);
             self.script.host.tell_failure(&run.claim, fault);
         }
         drop(run.thread);
@@ -297,7 +309,7 @@ impl Worker {
         if breach == Breach::Memory {
             self.recover();
         }
-        self.release(run.claim, true);
+        self.release(run.claim, ended);
     }
 
     /// Collects what a run left that took all memory. What the script's variables hold stays: where that leaves too little
@@ -337,9 +349,9 @@ impl Worker {
         let limit = run.waits(&pending, &leave);
         self.runs.insert(id, run);
         self.tell_later(later);
-        let clock = self.script.host.clock.clone();
+        let (clock, counters) = (self.script.host.clock.clone(), Arc::clone(&self.counters));
         self.waiting.push(Box::pin(async move {
-            let answer = leave.carry_out(pending, daemon, &held, &clock);
+            let answer = leave.carry_out(pending, daemon, &held, &clock, &counters.calls);
             (id, clock.within(deadline, limit, answer).await)
         }));
     }
@@ -384,16 +396,16 @@ impl Worker {
 
     /// Ends a run, told first: the next of its line, on whichever thread, comes after.
     fn settle(&mut self, claim: Claim, fault: Option<Fault>) {
-        let failed = fault.is_some();
+        let ended = fault.as_ref().map_or(Ended::Well, |fault| Ended::Failed(fault.kind()));
         if let Some(fault) = fault {
             self.script.host.tell_failure(&claim, fault);
         }
-        self.release(claim, failed);
+        self.release(claim, ended);
     }
 
-    fn release(&mut self, claim: Claim, failed: bool) {
+    fn release(&mut self, claim: Claim, ended: Ended) {
         let seat = Rc::clone(&claim.seat);
-        if claim.release(failed) && seat.earn() {
+        if claim.release(ended) && seat.earn() {
             self.earned.push(seat);
         }
     }

@@ -125,6 +125,10 @@ impl Record {
             Event::LinesLeftOut { origin, what, count, rate } => run::left_out(origin, *what, *count, *rate),
             Event::Restrained(origin, what) => restrained::told(origin, what),
             Event::Notice(text) => Self::new(Level::Warn, "notice", text.clone(), vec![]),
+            Event::Listening(address) => {
+                let message = format!("metrics and health at {address}");
+                Self::new(Level::Info, "listening", message, vec![("address", address.as_str().into())])
+            }
             Event::Stopping { pending } => {
                 Self::new(Level::Info, "stopping", format!("stopping; {pending} notifications to finish"), vec![])
             }

@@ -51,6 +51,9 @@ printf '%s\n' "$NEW" | tee key secret_key.lua > ../key
 echo "OLVID_CLIENT_KEY=$NEW" > .env
 "#;
 
+/// The socket on which a host tells its figures.
+pub(crate) const LISTEN: &str = "metrics.sock";
+
 /// The program under test: another build than that of the tests where the variable says so.
 pub(crate) fn with_program(command: &Command, variable: &str) -> Command {
     let program = env::var_os(variable).unwrap_or_else(|| command.get_program().to_owned());
@@ -110,8 +113,9 @@ impl<'a> Host<'a> {
     /// Starts it, and waits until all streams are open.
     pub(crate) fn start(site: &'a Site, scripts: Vec<&'a Script>, keys: &[(&str, &str)]) -> Result<Self, String> {
         site.write("canary.yaml", CANARY_RULE);
-        let mut arguments =
-            vec!["run".to_owned(), "--log-format".to_owned(), "json".to_owned(), "canary.yaml".to_owned()];
+        let listen = format!("unix:{LISTEN}");
+        let fixed = ["run", "--log-format", "json", "--listen", &listen, "canary.yaml"];
+        let mut arguments: Vec<_> = fixed.map(str::to_owned).into();
         for (number, script) in scripts.iter().enumerate() {
             let mut rules = script.rules(discussion(number), keys);
             if script.name.starts_with("poi") {

@@ -7,8 +7,8 @@ use std::{
     process::Command,
 };
 
-/// The package that the tests are written against.
-const PACKAGE: &str = "olvid-bot==2.0.1";
+/// The packages that the tests are written against: the client, and Prometheus' reader of metrics.
+const PACKAGES: [&str; 2] = ["olvid-bot==2.0.1", "prometheus-client==0.26.0"];
 
 /// Returns the interpreter of an environment with the published client, made on first use.
 ///
@@ -36,12 +36,13 @@ fn prepared() -> Result<PathBuf, String> {
     lock.lock().map_err(|error| failed("lock", &error))?;
     let (venv, done) = (home.join("venv"), home.join("venv/.ready"));
     let interpreter = venv.join("bin/python");
-    if std::fs::read_to_string(&done).is_ok_and(|package| package == PACKAGE) {
+    if std::fs::read_to_string(&done).is_ok_and(|ready| ready == PACKAGES.join(" ")) {
         return Ok(interpreter);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-    run(Command::new(&interpreter).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]))?;
-    std::fs::write(&done, PACKAGE).map_err(|error| failed(".ready", &error))?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(&interpreter).args(install).args(PACKAGES))?;
+    std::fs::write(&done, PACKAGES.join(" ")).map_err(|error| failed(".ready", &error))?;
     Ok(interpreter)
 }
 

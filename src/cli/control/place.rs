@@ -131,13 +131,13 @@ pub(in crate::cli) fn user() -> io::Result<u32> {
 
 /// A socket in its place; removed when dropped, unless another one stands there by then.
 #[derive(Debug)]
-pub(super) struct Placed {
+pub(in crate::cli) struct Placed {
     path: PathBuf,
     identity: (u64, u64),
 }
 
 impl Placed {
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -153,7 +153,13 @@ impl Drop for Placed {
 
 /// Opens the socket of this process.
 pub(super) async fn open(surroundings: &Surroundings, user: u32) -> io::Result<(Placed, UnixListener)> {
-    let path = surroundings.own(user).await?;
+    put(&surroundings.own(user).await?, 0o600).await
+}
+
+/// Opens a socket with these permissions at a path. One that a process answers on is an error; one that nobody listens on
+/// any more is replaced.
+pub(in crate::cli) async fn put(path: &Path, mode: u32) -> io::Result<(Placed, UnixListener)> {
+    let path = absolute(path)?;
     let told = |error: io::Error| at(&path, &error);
     let folder = path.parent().unwrap_or(&path);
     let _turn = turn(folder).await.map_err(|error| at(folder, &error))?;
@@ -162,7 +168,7 @@ pub(super) async fn open(surroundings: &Surroundings, user: u32) -> io::Result<(
     socket.bind(&path).map_err(told)?;
     let placed = Placed { identity: identity(&path).map_err(told)?, path: path.clone() };
     // Until it listens, everybody is refused.
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(told)?;
+    fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(told)?;
     let listener = socket.listen(BACKLOG).map_err(told)?;
     Ok((placed, listener))
 }

@@ -17,7 +17,7 @@ impl Feed {
         let batch = &batch[..batch.len().min(self.owed())];
         let frames = batch.len() as u64;
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(frames));
-        self.cell.note(frames, self.remaining);
+        self.cell.note(frames, caught_up, self.remaining);
         self.hand_over(batch, caught_up).await;
         // Behind the queues' own counters: who sees all as received must not see too few as queued.
         self.counters.received.fetch_add(frames, Ordering::AcqRel);

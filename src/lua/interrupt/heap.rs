@@ -25,3 +25,16 @@ pub(in super::super) fn release() {
         libc::malloc_trim(0);
     }
 }
+
+/// Bytes that the program holds of the allocator, what is free between them left out; none where it does not say. Unlike
+/// the memory that the process has of the system, this comes back to where it was.
+pub(in super::super) fn in_use() -> Option<u64> {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: has no requirements.
+        let state = unsafe { libc::mallinfo2() };
+        u64::try_from(state.uordblks.checked_add(state.hblkhd)?).ok()
+    }
+    #[cfg(not(target_env = "gnu"))]
+    None
+}

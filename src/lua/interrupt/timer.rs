@@ -87,6 +87,12 @@ pub(super) fn cpu() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
+/// The system's number of the calling thread.
+pub(in super::super) fn thread() -> u32 {
+    // SAFETY: has no arguments, and cannot fail.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: valid for the time of the call; a clock that exists cannot fail.

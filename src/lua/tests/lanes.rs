@@ -14,7 +14,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{
     super::{
         mailbox::{Mail, Mailbox},
-        queue::{Next, RuleQueue},
+        queue::{Ended, Next, RuleQueue},
     },
     bench::{Bench, PING, message},
     push_all,
@@ -162,7 +162,7 @@ impl Model {
             return;
         }
         let run = self.runs.remove(at % self.runs.len());
-        assert!(self.queue.0.release(run.generation, run.claim, false));
+        assert!(self.queue.0.release(run.generation, run.claim, Ended::Well, None));
         self.queue.0.give_back(1);
         // As a worker does: it looks at the lane that a run has ended in, where it has it.
         if self.seats[run.worker] == Some(run.generation) {

@@ -14,8 +14,9 @@ use super::{Level, Record, escaped};
 use crate::report::text::{cut, write_json};
 
 /// Fields that the form for people has in front or in its sentence.
-const IN_WORDS: [&str; 26] = [
+const IN_WORDS: [&str; 27] = [
     "about",
+    "address",
     "author",
     "left_out",
     "pause",
