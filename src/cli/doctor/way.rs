@@ -116,7 +116,8 @@ impl Way {
             let cause = error.message.strip_prefix(&start).unwrap_or(&error.message).to_owned();
             (
                 cause,
-                "is this the port at which the daemon serves gRPC? What else listens there, or a proxy, does not do",
+                "see that this is the port at which the daemon serves gRPC, and that it is reached as it wants to be: with \
+                 TLS or without, with a certificate of ours or none",
             )
         } else if error.disposition == Disposition::Permanent {
             (format!("what answers is no daemon of Olvid: {error}"), "is this the port of the daemon?")
