@@ -17,6 +17,7 @@ mod chat;
 mod check;
 pub mod control;
 mod dev;
+mod doctor;
 mod environment;
 mod host;
 mod init;
@@ -64,7 +65,6 @@ calls the handlers and lets them answer.
 Start here: `olvid-rules dev` runs rules.yaml against a simulated daemon and lets you chat with your bot.";
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them, for a moment")]
 enum Command {
     /// Load rules, connect to the daemon and serve
     Run(Run),
@@ -97,6 +97,13 @@ enum Command {
     Status(Status),
     /// Have a running host load its rules again
     Reload(Reload),
+    /// Say the first thing that is wrong on the way to the daemon, and what to do
+    ///
+    /// Goes the way of `run`: rules, settings, key, address, connection, TLS, daemon, authentication, version, and each
+    /// subscription of the rules, which is opened for a moment. Nothing is handled and nothing is sent; what comes in that
+    /// moment counts as seen by a client. Exit codes: 1 a mistake in rules, 2 in settings, 69 the daemon cannot be reached,
+    /// 77 it refuses.
+    Doctor(Doctor),
     /// Make a project to begin with: rules, scripts, settings of editors
     Init {
         /// The folder; it may be there, and no file in it is written over
@@ -237,6 +244,30 @@ struct Status {
     /// Print one JSON object with all that is known
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    control: ControlSocket,
+}
+
+#[derive(Args)]
+struct Doctor {
+    #[command(flatten)]
+    rules: Rules,
+    #[command(flatten)]
+    connection: Connection,
+    /// Look at the packaged service, or one of its instances: its rules, key and variables in /etc/olvid-rules
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with = "paths",
+        help_heading = "Options"
+    )]
+    service: Option<String>,
+    /// How it is printed: a line for each step, or one JSON object
+    #[arg(long, default_value = "human", help_heading = "Options")]
+    format: Form,
     #[command(flatten)]
     control: ControlSocket,
 }
@@ -411,6 +442,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::show(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments, &inherited),
         Command::Init { folder } => init::run(&folder),
         Command::Completions { shell } => {
             pages::completions(shell);

@@ -22,6 +22,7 @@ mod connection;
 mod error;
 mod exchange;
 mod preface;
+mod probe;
 pub mod tls;
 mod transport;
 mod trust;
@@ -32,8 +33,10 @@ pub(crate) use connection::pauses;
 use connection::{Gate, Lease, Pool, Purpose};
 pub use error::{CallError, Disposition};
 use exchange::Exchange;
-pub use tls::TlsFiles;
+pub use probe::{Probe, Reached, Secured};
+pub use tls::{TlsFiles, Trusted};
 use transport::Target;
+pub use trust::Untrusted;
 
 /// Where the daemon is and who we are to it.
 #[derive(Clone)]
@@ -70,9 +73,26 @@ pub enum SecretError {
     /// Nothing but blanks.
     #[error("the key is empty")]
     Empty,
-    /// Something that a gRPC header cannot carry.
+    /// Something that is no text, which a gRPC header cannot carry.
     #[error("the key holds a character that is not visible ASCII")]
     Unprintable,
+    /// A letter that a gRPC header cannot carry, counted from 1.
+    #[error("the key holds a character that is not visible ASCII: number {at} is {}", shown(*letter))]
+    Letter {
+        /// Which one, without the blanks before the key.
+        at: usize,
+        /// The letter.
+        letter: char,
+    },
+}
+
+/// A letter that is not to be printed as it is.
+fn shown(letter: char) -> String {
+    match letter {
+        '\n' | '\r' => "a line end".to_owned(),
+        '\u{feff}' => "a byte order mark".to_owned(),
+        letter => format!("U+{:04X}", u32::from(letter)),
+    }
 }
 
 impl Secret {
@@ -83,12 +103,18 @@ impl Secret {
             return Err(SecretError::Empty);
         }
         // The header's own check lets through what is beyond ASCII; gRPC's metadata cannot carry it.
-        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(SecretError::Unprintable);
+        if let Some((at, letter)) = text.chars().enumerate().find(|(_, letter)| !(' '..='~').contains(letter)) {
+            return Err(SecretError::Letter { at: at + 1, letter });
         }
         let mut value: MetadataValue<Ascii> = text.parse().map_err(|_| SecretError::Unprintable)?;
         value.set_sensitive(true);
         Ok(Self(value))
+    }
+
+    /// Whether it stands in quotation marks: they are part of it, and rarely meant.
+    pub fn is_quoted(&self) -> bool {
+        let bytes = self.0.as_encoded_bytes();
+        bytes.len() > 1 && bytes.first() == bytes.last() && matches!(bytes.first(), Some(b'"' | b'\''))
     }
 }
 

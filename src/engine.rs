@@ -40,6 +40,7 @@ pub mod watch;
 
 pub use board::{Board, Closed, Figures, FileFigures, ReloadFigures, RuleFigures, ScriptFigures, outcome};
 pub use catch_up::Cursors;
+pub(crate) use feed::ASSUMED_OPEN;
 pub use glance::{Glance, Stalled};
 use herald::Herald;
 use plan::View;

@@ -209,7 +209,7 @@ fn the_example_of_every_command_is_a_call_that_works() {
 
 #[test]
 fn there_is_an_rpc_to_ask_whether_the_daemon_is_there() {
-    let path = Catalog::embedded().liveness().unwrap();
+    let probe = Catalog::embedded().probes().liveness.as_ref().unwrap();
     let command = Catalog::embedded().command("ping").unwrap();
-    assert_eq!(path, command.method.path);
+    assert_eq!(probe.name, command.name);
 }

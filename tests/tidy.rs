@@ -33,7 +33,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("mlua", &["lua"]),
     ("serde_yaml", &["rules/yaml"]),
     ("tokio_rustls", &["daemon"]),
-    ("prost_reflect", &["schema/acts", "schema/catalog", "schema/recovery", "simulator"]),
+    ("prost_reflect", &["schema/acts", "schema/catalog", "schema/probes", "schema/recovery", "simulator"]),
     ("h2", &["daemon"]),
     ("socket2", &["daemon"]),
     ("hyper", &["daemon", "simulator", "cli/listen"]),
@@ -87,6 +87,8 @@ const NAMES: &[(&str, &[&str])] = &[
     // A command of the program, and what it asks a running host for.
     ("cli/control", &["status"]),
     ("cli/status", &["status"]),
+    // Steps of `doctor`, and a key of its JSON.
+    ("cli/doctor", &["key", "address", "version", "status"]),
     ("cli/catalog", &["value"]),
     // Keys of scenario files, and the noun by which it is found where a command is carried out.
     ("scenario", &["name", "message", "contacts", "groups", "messages", "group", "discussion"]),
@@ -283,4 +285,20 @@ fn the_process_ends_in_main_and_queues_have_bounds() {
         }
     }
     assert_none(&complaints);
+}
+
+#[test]
+fn what_security_promises_is_held_by_tests_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let promises = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    // `file::module::name`, as cargo names a test.
+    let named: Vec<_> = promises.split('`').skip(1).step_by(2).filter(|text| text.contains("::")).collect();
+    assert!(named.len() > 30, "{named:?}");
+    let is_there = |test: &str| {
+        let (modules, name) = test.rsplit_once("::").unwrap();
+        let path = root.join("tests").join(modules.replace("::", "/")).with_extension("rs");
+        fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("fn {name}(")))
+    };
+    let missing: Vec<_> = named.into_iter().filter(|test| !is_there(test)).map(str::to_owned).collect();
+    assert_none(&missing);
 }

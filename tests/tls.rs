@@ -322,11 +322,11 @@ fn a_key_is_visible_ascii_and_never_shown() {
     let cases = [
         ("", Err(SecretError::Empty)),
         (" \r\n", Err(SecretError::Empty)),
-        ("clé", Err(SecretError::Unprintable)),
-        ("🔑", Err(SecretError::Unprintable)),
-        ("a\nb", Err(SecretError::Unprintable)),
-        ("a\0", Err(SecretError::Unprintable)),
-        ("a\u{7f}b", Err(SecretError::Unprintable)),
+        ("clé", Err(SecretError::Letter { at: 3, letter: 'é' })),
+        ("🔑", Err(SecretError::Letter { at: 1, letter: '🔑' })),
+        ("a\nb", Err(SecretError::Letter { at: 2, letter: '\n' })),
+        ("a\0", Err(SecretError::Letter { at: 2, letter: '\0' })),
+        ("a\u{7f}b", Err(SecretError::Letter { at: 2, letter: '\u{7f}' })),
         ("6f9619ff-8b86-d011-b42d-00cf4fc964ff\r\n", Ok("Secret(…)")),
         ("~!@#$%^&*()_+ `", Ok("Secret(…)")),
     ];

@@ -21,7 +21,7 @@ use crate::{
 const DEFAULT_URL: &str = "http://localhost:50051";
 
 /// The name of a systemd credential with the client key.
-const CREDENTIAL: &str = "olvid-client-key";
+pub(super) const CREDENTIAL: &str = "olvid-client-key";
 
 /// What was said at the start: flags, and the keys that were in the environment.
 #[derive(Clone, Copy)]
@@ -38,6 +38,8 @@ pub(super) struct Found {
     pub(super) settings: Settings,
     pub(super) notices: Vec<String>,
     pub(super) key_files: KeyFiles,
+    /// Where each key is from.
+    pub(super) origins: Vec<String>,
 }
 
 /// The files that keys were read from: what to look at for new ones. What each held is taken before it is read, so that a
@@ -52,7 +54,7 @@ pub(super) struct Keys {
 
 /// Reads the keys again, from where [`find`] found them.
 pub(super) fn keys(sources: Sources<'_>) -> Result<(Keys, KeyFiles), String> {
-    let mut variables = Variables::new(sources.inherited);
+    let mut variables = Variables::new(sources.inherited, dotenv_path());
     let keys = variables.keys(sources.flags)?;
     Ok((keys, variables.key_files))
 }
@@ -63,8 +65,13 @@ pub(super) fn held(path: &Path) -> Fingerprint {
 }
 
 /// Finds the settings of a command that talks to the daemon.
-pub(super) fn find(Sources { flags, inherited }: Sources<'_>) -> Result<Found, String> {
-    let mut variables = Variables::new(inherited);
+pub(super) fn find(sources: Sources<'_>) -> Result<Found, String> {
+    find_with(sources, dotenv_path())
+}
+
+/// The same with another file of variables than the `.env` that is found upwards, such as a service's.
+pub(super) fn find_with(Sources { flags, inherited }: Sources<'_>, file: Option<PathBuf>) -> Result<Found, String> {
+    let mut variables = Variables::new(inherited, file);
     let Keys { client_key, admin } = variables.keys(flags)?;
     let url = flags.daemon_url.clone().or_else(|| variables.get("OLVID_DAEMON_URL"));
     let tls = TlsFiles {
@@ -98,7 +105,8 @@ pub(super) fn find(Sources { flags, inherited }: Sources<'_>) -> Result<Found, S
             format!("the client key goes to {url} in clear, where others on the way can read it: use https://");
         variables.notices.push(notice);
     }
-    Ok(Found { settings, notices: variables.notices, key_files: variables.key_files })
+    let Variables { notices, key_files, origins, .. } = variables;
+    Ok(Found { settings, notices, key_files, origins })
 }
 
 /// The environment over the `.env` file, and what was found out on the way.
@@ -109,12 +117,13 @@ struct Variables<'a> {
     path: Option<(PathBuf, Fingerprint)>,
     key_files: KeyFiles,
     notices: Vec<String>,
+    origins: Vec<String>,
 }
 
 impl<'a> Variables<'a> {
-    fn new(inherited: &'a Inherited) -> Self {
+    fn new(inherited: &'a Inherited, path: Option<PathBuf>) -> Self {
         let (mut file, mut notices) = (HashMap::new(), Vec::new());
-        let path = dotenv_path().map(|path| (path.clone(), held(&path)));
+        let path = path.map(|path| (path.clone(), held(&path)));
         if let Some((path, _)) = &path {
             // The cause may quote the line, and the line may hold a key: only its number is passed on.
             let mut bad = |what: String| notices.push(format!("`{}`: {what}", path.display()));
@@ -130,7 +139,7 @@ impl<'a> Variables<'a> {
                 }
             }
         }
-        Self { inherited, file, path, key_files: KeyFiles::new(), notices }
+        Self { inherited, file, path, key_files: KeyFiles::new(), notices, origins: Vec::new() }
     }
 
     /// Both keys, each by the precedence of all settings; one of them there must be.
@@ -170,6 +179,7 @@ impl<'a> Variables<'a> {
         let file = format!("{name}_FILE");
         let told = |error| format!("{name}: {error}");
         if let Some(key) = self.inherited.key(name) {
+            self.origins.push(format!("{name} in the environment"));
             return key.map(Some).map_err(told);
         }
         if let Some(path) = set(&file) {
@@ -177,9 +187,12 @@ impl<'a> Variables<'a> {
         }
         if from_service_manager && let Some(path) = credential() {
             // The service manager sees to who may read it.
+            self.origins.push(format!("the credential `{}`, which the service manager gives", path.display()));
             return self.read_key(&path, "CREDENTIALS_DIRECTORY").map(Some);
         }
         if let Some(text) = self.get(name) {
+            let file = self.path.iter().map(|(path, _)| format!("{name} in `{}`", path.display()));
+            self.origins.extend(file);
             self.key_files.extend(self.path.clone());
             return Secret::new(&text).map(Some).map_err(told);
         }
@@ -190,6 +203,7 @@ impl<'a> Variables<'a> {
     fn key_file(&mut self, path: &Path, named: &str) -> Result<Secret, String> {
         let key = self.read_key(path, named)?;
         let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+        self.origins.push(format!("`{}`, mode {:03o}, which {named} names", path.display(), mode & 0o777));
         if mode & 0o044 != 0 {
             let shown = path.display();
             self.notices.push(format!("`{shown}` holds a key and others can read it: chmod 600 {shown}"));
@@ -224,7 +238,8 @@ fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn dotenv_path() -> Option<PathBuf> {
+/// The `.env` file: of the working directory, or of the nearest one above it that has one.
+pub(super) fn dotenv_path() -> Option<PathBuf> {
     let here = env::current_dir().ok()?;
     here.ancestors().map(|folder| folder.join(".env")).find(|path| path.is_file())
 }

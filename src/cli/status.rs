@@ -10,7 +10,11 @@ use tokio::runtime;
 
 use super::{Done, Form, Reload, Status, exit, output};
 
-use self::client::{Host, PATIENCE, Refusal};
+use super::control::Surroundings;
+
+use self::client::{Host, PATIENCE};
+
+pub(super) use self::client::Refusal;
 
 /// Shows the status of the running host.
 pub(super) fn show(arguments: &Status) -> Done {
@@ -37,6 +41,20 @@ pub(super) fn reload(arguments: &Reload) -> Done {
         }
     }
     if page::is_rejected(&answer) { Err(exit::MISTAKE) } else { Ok(()) }
+}
+
+/// Finds the host that is meant, for who does not need it: none where none is running.
+pub(super) async fn around(surroundings: &Surroundings) -> Result<Option<Json>, Refusal> {
+    match client::find(surroundings).await {
+        Ok(host) => Ok(Some(host.status().clone())),
+        Err(refusal) if refusal.absent => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// A status in short, with what is wrong.
+pub(super) fn brief(status: &Json) -> String {
+    page::brief(status).unwrap_or_else(|error| format!("its answer is of another version ({error})"))
 }
 
 async fn asked(host: &Host, wait: bool) -> Result<Json, Refusal> {

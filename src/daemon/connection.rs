@@ -30,9 +30,9 @@ use super::{
     error::{Break, CallError, innermost},
     exchange::Exchange,
     preface::Greeting,
+    probe::liveness,
     transport::{Pulse, Socket, Target},
 };
-use crate::schema::Catalog;
 
 /// Streams on one connection where the daemon sets no lower limit. With `STREAM_WINDOW` each, all of them stalled take
 /// half of `CONNECTION_WINDOW`: the other half is what keeps a busy stream going beside stuck ones.
@@ -229,7 +229,7 @@ async fn look_after(connection: Weak<Connection>, interval: Duration) {
         if connection.pulse.take() || connection.has(connection.limit()) {
             continue;
         }
-        let Some(path) = Catalog::embedded().liveness().and_then(|path| path.parse().ok()) else { return };
+        let Some(path) = liveness() else { return };
         let mut grpc = connection.grpc();
         let asked = grpc.unary(Request::new(Bytes::new()), path, RawCodec);
         // Any answer is one, and so is anything else that is heard meanwhile.

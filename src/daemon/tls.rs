@@ -53,6 +53,11 @@ impl TlsFiles {
         lines.filter(|line| !line.starts_with(b"-")).max_by_key(|line| line.len()).map(<[u8]>::to_vec)
     }
 
+    /// Whether each file that is given can be used.
+    pub fn check(&self) -> Result<(), CallError> {
+        if self.any() { self.read().map(drop) } else { Ok(()) }
+    }
+
     /// Reads the files.
     pub(super) fn read(&self) -> Result<Tls, CallError> {
         let (mut roots, mut given) = (RootCertStore::empty(), Vec::new());
@@ -62,7 +67,8 @@ impl TlsFiles {
                 given.push(certificate);
             }
         }
-        if roots.is_empty() {
+        let of_system = roots.is_empty();
+        if of_system {
             let system = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(system.certs);
         }
@@ -70,6 +76,7 @@ impl TlsFiles {
             let advice = "name the daemon's certificate in OLVID_SERVER_CERTIFICATE_PATH";
             return Err(CallError::invalid(format!("this system trusts no certificate authority; {advice}")));
         }
+        let authorities = roots.len();
         let provider = Arc::new(ring::default_provider());
         let ours = Arc::new(Ours::new(self.ours(&provider)?));
         let trust = Trust::new(roots, given, &provider).map_err(|error| CallError::invalid(error.to_string()))?;
@@ -80,7 +87,8 @@ impl TlsFiles {
             .with_custom_certificate_verifier(Arc::new(trust))
             .with_client_cert_resolver(Arc::<Ours>::clone(&ours));
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Tls { connector: TlsConnector::from(Arc::new(config)), ours })
+        let trusted = if of_system { Trusted::System(authorities) } else { Trusted::Given };
+        Ok(Tls { connector: TlsConnector::from(Arc::new(config)), ours, trusted })
     }
 
     fn ours(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, CallError> {
@@ -105,6 +113,16 @@ impl TlsFiles {
 pub(super) struct Tls {
     connector: TlsConnector,
     ours: Arc<Ours>,
+    trusted: Trusted,
+}
+
+/// Whose word is taken for who the daemon is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted {
+    /// The certificates in the files that are given.
+    Given,
+    /// So many authorities of this system.
+    System(usize),
 }
 
 impl Tls {
@@ -112,6 +130,10 @@ impl Tls {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let stream = self.connector.connect(name, stream).await;
         stream.map_err(|error| io::Error::other(trust::explain(&error)))
+    }
+
+    pub(super) fn trusted(&self) -> Trusted {
+        self.trusted
     }
 
     /// Puts into words why a server ended a connection before it said anything.

@@ -87,15 +87,27 @@ impl Target {
         self.tls.is_none() && !here
     }
 
+    /// The host's name, and the port.
+    pub(super) fn host(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// What encrypts the way, if anything does.
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// Finds the addresses of the host.
+    pub(super) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let addresses = lookup_host((&*self.host, self.port)).await;
+        let addresses =
+            addresses.map_err(|error| io::Error::other(format!("`{}` cannot be resolved: {error}", self.host)))?;
+        Ok(addresses.collect())
+    }
+
     /// Makes a socket, TLS included, that tells what the server says first.
     pub(super) async fn dial(&self, greeting: watch::Sender<Greeting>, pulse: Arc<Pulse>) -> io::Result<Socket> {
-        let addresses = lookup_host((&*self.host, self.port)).await;
-        let addresses = addresses
-            .map_err(|error| io::Error::other(format!("`{}` cannot be resolved: {error}", self.host)))?
-            .collect();
-        let stream = first_of(alternating(addresses)).await?;
-        stream.set_nodelay(true)?;
-        probe(&stream)?;
+        let stream = reach(self.resolve().await?).await?;
         let stream = match &self.tls {
             None => Stream::Plain(stream),
             Some(tls) => Stream::Tls(Box::new(tls.handshake(&self.host, stream).await?), tls.clone()),
@@ -103,6 +115,14 @@ impl Target {
         let given_up = Box::pin(pulse.given_up.clone().cancelled_owned());
         Ok(Socket { stream, preface: Some(Preface::new(greeting)), pulse, given_up })
     }
+}
+
+/// Connects to one of a host's addresses.
+pub(super) async fn reach(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let stream = first_of(alternating(addresses)).await?;
+    stream.set_nodelay(true)?;
+    probe(&stream)?;
+    Ok(stream)
 }
 
 /// How long an address may take before the next one is tried beside it.

@@ -130,25 +130,57 @@ impl ResolvesClientCert for Ours {
     }
 }
 
+/// A failed handshake in words, and what can be done, where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untrusted {
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub advice: Option<&'static str>,
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        self.advice.iter().try_for_each(|advice| write!(f, ": {advice}"))
+    }
+}
+
+impl std::error::Error for Untrusted {}
+
 /// Puts a failed handshake into words.
-pub(super) fn explain(error: &io::Error) -> String {
+pub(super) fn explain(error: &io::Error) -> Untrusted {
     let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>()) else {
-        return match error.kind() {
+        let what = match error.kind() {
             io::ErrorKind::UnexpectedEof => "TLS: the server closed the connection during the handshake".to_owned(),
             _ => format!("TLS: {error}"),
         };
+        return Untrusted { what, advice: None };
     };
-    match cause {
-        Error::InvalidMessage(_) => {
-            "the server does not speak TLS; for a daemon without it write http:// and name no certificates".to_owned()
-        }
-        Error::NoApplicationProtocol | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
-            "TLS: the server does not speak HTTP/2, which gRPC needs".to_owned()
-        }
-        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => format!(
-            "TLS: {cause}: name the daemon's certificate in OLVID_SERVER_CERTIFICATE_PATH, or that of its authority in \
-             OLVID_ROOT_CERTIFICATE_PATH"
+    let (what, advice) = match cause {
+        Error::InvalidMessage(_) => (
+            "the server does not speak TLS".to_owned(),
+            "for a daemon without it write http:// and name no certificates",
         ),
-        _ => format!("TLS: {cause}"),
-    }
+        Error::NoApplicationProtocol | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            let what = "TLS: the server does not speak HTTP/2, which gRPC needs".to_owned();
+            return Untrusted { what, advice: None };
+        }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => (
+            format!("TLS: {cause}"),
+            "name the daemon's certificate in OLVID_SERVER_CERTIFICATE_PATH, or that of its authority in \
+             OLVID_ROOT_CERTIFICATE_PATH",
+        ),
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => (format!("TLS: {cause}"), "name the daemon in OLVID_DAEMON_URL as its certificate does"),
+        Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => (format!("TLS: {cause}"), "give the daemon a certificate that is good now, or set this machine's clock"),
+        _ => return Untrusted { what: format!("TLS: {cause}"), advice: None },
+    };
+    Untrusted { what, advice: Some(advice) }
 }

@@ -45,7 +45,7 @@ use pace::{is_slow, retry_at};
 const STABLE: Duration = Duration::from_secs(10);
 
 /// A subscription that is not answered and not refused either for so long is told to be open.
-const ASSUMED_OPEN: Duration = Duration::from_secs(2);
+pub(crate) const ASSUMED_OPEN: Duration = Duration::from_secs(2);
 
 /// What a half-dead connection takes at most to be noticed: for so long before a loss nothing is known.
 const UNNOTICED: SignedDuration = SignedDuration::from_secs(20);

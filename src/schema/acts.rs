@@ -57,7 +57,8 @@ pub(super) fn reads(rpc: &MethodDescriptor) -> bool {
     matches!(level.as_deref(), Some(Value::EnumNumber(NO_SIDE_EFFECTS)))
 }
 
-fn option(rpc: &MethodDescriptor, name: &str) -> Option<Value> {
+/// Reads an option of ours, where an RPC has it.
+pub(super) fn option(rpc: &MethodDescriptor, name: &str) -> Option<Value> {
     let option = rpc.parent_pool().get_extension_by_name(name)?;
     let options = rpc.options();
     options.has_extension(&option).then(|| options.get_extension(&option).into_owned())

@@ -17,7 +17,8 @@ use super::{
     acts::{self, AuthorPath},
     message::{Cardinality, Enum, Field, Kind, Message, Oneof},
     names,
-    recovery::{self, Recovery},
+    probes::Probes,
+    recovery::Recovery,
 };
 
 /// The descriptors that `build.rs` compiled from `proto/`, comments included.
@@ -36,7 +37,7 @@ pub struct Catalog {
     commands: Vec<Arc<Command>>,
     by_path: HashMap<String, Entry>,
     messages: HashMap<String, Arc<Message>>,
-    liveness: Option<String>,
+    probes: Probes,
 }
 
 /// A group of RPCs.
@@ -174,15 +175,12 @@ impl Catalog {
         let mut builder = Builder { comments: comments(&pool), ..Builder::default() };
         let mut services = Vec::new();
         let (mut streams, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());
-        let mut liveness = None;
+        let mut probes = Probes::default();
         for service in pool.services() {
             let doc = builder.comment(&service.parent_file(), service.path());
             services.push(Service { name: service.name().to_owned(), doc });
             for rpc in service.methods() {
                 let method = builder.method(&rpc);
-                if recovery::is_liveness(&rpc) {
-                    liveness = Some(method.path.clone());
-                }
                 if service.name().ends_with("NotificationService") {
                     streams.push((rpc, method));
                 } else {
@@ -198,6 +196,7 @@ impl Catalog {
                         shape,
                         method,
                     });
+                    probes.note(&rpc, &entry)?;
                     by_path.insert(entry.method.path.clone(), Entry::Command(Arc::clone(&entry)));
                     commands.push(entry);
                 }
@@ -219,7 +218,7 @@ impl Catalog {
                 return Err(SchemaError::Fields(message.full_name().to_owned()));
             }
         }
-        Ok(Self { services, subscriptions, commands, by_path, messages: builder.messages, liveness })
+        Ok(Self { services, subscriptions, commands, by_path, messages: builder.messages, probes })
     }
 
     /// Every service, in the order of the proto files.
@@ -252,9 +251,9 @@ impl Catalog {
         self.by_path.get(path)
     }
 
-    /// The path of the RPC to ask whether the daemon is there; its request is empty.
-    pub fn liveness(&self) -> Option<&str> {
-        self.liveness.as_deref()
+    /// The commands by which it is found out what is wrong.
+    pub fn probes(&self) -> &Probes {
+        &self.probes
     }
 
     /// Finds a message by its full name.

@@ -18,7 +18,6 @@ use super::{
 
 /// The option's full name.
 const OPTION: &str = "olvid_rules.recovery";
-const LIVENESS: &str = "olvid_rules.liveness";
 
 /// The command that lists what the notifications of a subscription were about.
 #[derive(Debug)]
@@ -207,12 +206,6 @@ pub(super) fn path(plan: &Message, names: &str) -> Result<Vec<usize>, &'static s
 #[expect(clippy::cast_sign_loss, reason = "protobuf writes enums as the two's complement of 64 bits")]
 fn unsigned(number: i32) -> u64 {
     i64::from(number) as u64
-}
-
-/// Whether an RPC is the one to ask whether the daemon is there.
-pub(super) fn is_liveness(rpc: &MethodDescriptor) -> bool {
-    let option = rpc.parent_pool().get_extension_by_name(LIVENESS);
-    option.is_some_and(|option| matches!(*rpc.options().get_extension(&option), Reflected::Bool(true)))
 }
 
 #[cfg(test)]

@@ -143,6 +143,10 @@ fn no_command_tells_the_keys_that_it_is_given() {
         (&["status"], 69),
         (&["status", "--json"], 69),
         (&["reload"], 69),
+        (&["doctor"], 0),
+        (&["doctor", "--format", "json"], 0),
+        (&["doctor", "bad.yaml"], 1),
+        (&["doctor", "--daemon-url", "http://127.0.0.1:1"], 69),
         (&["simulate", "--listen", "192.0.2.1:1"], 74),
         (&["dev", "--log-level", "debug"], 0),
         (&["fly"], 2),
@@ -196,7 +200,9 @@ fn the_process_is_closed_to_others_of_its_user() {
     let scene = Scene::new(&[("rules.yaml", RULES), ("reach.lua", REACH)]);
     let own = fs::metadata("/proc/self").unwrap().uid();
     let program = scene.beside("site/program");
-    fs::copy(env!("CARGO_BIN_EXE_olvid-rules"), &program).unwrap();
+    // By another process: a child that another test starts meanwhile would hold the file open for writing.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_olvid-rules")).arg(&program).status().unwrap();
+    assert!(copied.success());
     let mut command = Command::new(&program);
     command.args(["simulate", "--listen", "127.0.0.1:0"]).env_clear().env("OLVID_CLIENT_KEY", KEY);
     if own == 0 {

@@ -43,9 +43,17 @@ pub(super) struct Host {
 
 /// Why a command has no answer: the exit code, and what the user is told.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(in crate::cli) struct Refusal {
     pub(super) code: u8,
-    pub(super) text: String,
+    pub(in crate::cli) text: String,
+    /// Whether there is nobody who could answer.
+    pub(super) absent: bool,
+}
+
+impl Refusal {
+    fn new(code: u8, text: String) -> Self {
+        Self { code, text, absent: false }
+    }
 }
 
 /// What is behind a socket that is no host's that answers.
@@ -61,7 +69,7 @@ enum Unanswered {
 
 /// Finds the host that is meant: the one that was named, the only one, or the only one of the working directory.
 pub(super) async fn find(surroundings: &Surroundings) -> Result<Host, Refusal> {
-    let user = user().map_err(|error| Refusal { code: exit::IO, text: error.to_string() })?;
+    let user = user().map_err(|error| Refusal::new(exit::IO, error.to_string()))?;
     let (mut hosts, mut denied, mut silent) = (Vec::new(), Vec::new(), Vec::new());
     let sockets = distinct(surroundings.sockets(user));
     let request = json!({ "command": "status" });
@@ -173,16 +181,16 @@ fn nobody(surroundings: &Surroundings, user: u32, absence: Option<io::Error>) ->
         let ways = "start one with `olvid-rules run`, or name its socket with --control-socket";
         format!("no host is running; looked at\n{}{ways}", places.concat())
     };
-    Refusal { code: exit::UNAVAILABLE, text }
+    Refusal { absent: true, ..Refusal::new(exit::UNAVAILABLE, text) }
 }
 
 fn forbidden(socket: &Path) -> Refusal {
     let text = format!("`{}` is for the user of its host and for root only", shown(socket));
-    Refusal { code: exit::DENIED, text }
+    Refusal::new(exit::DENIED, text)
 }
 
 fn unanswered(socket: &Path, how: &str) -> Refusal {
-    Refusal { code: exit::UNAVAILABLE, text: format!("the host at `{}`: {}", shown(socket), escaped(how)) }
+    Refusal::new(exit::UNAVAILABLE, format!("the host at `{}`: {}", shown(socket), escaped(how)))
 }
 
 fn several(hosts: &[Host], silent: &[(PathBuf, String)]) -> Refusal {
@@ -197,7 +205,7 @@ fn several(hosts: &[Host], silent: &[(PathBuf, String)]) -> Refusal {
     for (socket, how) in silent {
         let _ = write!(text, "\n  {}: {}", shown(socket), escaped(how));
     }
-    Refusal { code: exit::USAGE, text }
+    Refusal::new(exit::USAGE, text)
 }
 
 fn shown(path: &Path) -> String {

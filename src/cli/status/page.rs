@@ -102,14 +102,24 @@ pub(super) struct Outcome {
 /// Writes a status: in short, then what is wrong, then every rule.
 pub(super) fn status(status: &Json) -> Result<String, Error> {
     let status = Status::deserialize(status)?;
+    let mut out = short(&status);
+    table(&status.rules, &mut out);
+    Ok(out)
+}
+
+/// Writes the first two of these.
+pub(super) fn brief(status: &Json) -> Result<String, Error> {
+    Status::deserialize(status).map(|status| short(&status))
+}
+
+fn short(status: &Status) -> String {
     let clock = Clock::new(&status.started, &status.now);
     let mut out = String::new();
-    summary(&status, &clock, &mut out);
+    summary(status, &clock, &mut out);
     rejected(&status.reload, &clock, &mut out);
     closed(&status.feeds, &clock, &mut out);
     troubled(&status.rules, &mut out);
-    table(&status.rules, &mut out);
-    Ok(out)
+    out
 }
 
 /// Puts a reload's outcome into words.

@@ -1,0 +1,90 @@
+//! The packaged service, as its unit files in `packaging/systemd` have it: where its rules, key and variables are.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::rules::RuleSet;
+
+const FOLDER: &str = "/etc/olvid-rules";
+const RUNTIME: &str = "/run/olvid-rules";
+
+/// The service, or one of its instances.
+pub(super) struct Service {
+    /// Where its rules are.
+    pub(super) folder: PathBuf,
+    /// Its control socket.
+    pub(super) control: PathBuf,
+}
+
+impl Service {
+    /// Of the name of an instance; of the service itself where that is empty.
+    pub(super) fn new(instance: &str) -> Self {
+        match instance {
+            "" => Self { folder: FOLDER.into(), control: Path::new(RUNTIME).join("control.sock") },
+            name => Self {
+                folder: Path::new(FOLDER).join(name),
+                control: PathBuf::from(format!("{RUNTIME}-{name}/control.sock")),
+            },
+        }
+    }
+
+    /// The file with its client key, which the service manager hands over.
+    pub(super) fn key(&self) -> PathBuf {
+        self.folder.join("client-key")
+    }
+
+    /// The file with its variables.
+    pub(super) fn variables(&self) -> PathBuf {
+        self.folder.join("environment")
+    }
+}
+
+/// Finds a rule file, a script or a folder on the way to one that the user of a service, made up when it starts, cannot read.
+pub(super) fn closed(rules: &RuleSet) -> Option<PathBuf> {
+    rules.inputs.all().into_keys().find_map(|path| {
+        let path = path.canonicalize().ok()?;
+        let mode = |path: &Path| fs::metadata(path).map_or(0o777, |found| found.permissions().mode());
+        let way = path.ancestors().skip(1).find(|folder| mode(folder) & 0o001 == 0).map(Path::to_owned);
+        let needed = if path.is_dir() { 0o005 } else { 0o004 };
+        way.or_else(|| (mode(&path) & needed != needed).then_some(path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Catalog;
+
+    #[test]
+    fn what_is_closed_to_others_is_found_with_the_folders_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().canonicalize().unwrap();
+        let [rules, script] = ["rules.yaml", "hello.lua"].map(|name| place.join(name));
+        fs::write(&rules, "rules: [{ name: a, subscription: contact_new, handler: hello.lua }]").unwrap();
+        fs::write(&script, "return print").unwrap();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let found = || closed(&RuleSet::load(std::slice::from_ref(&place), Catalog::embedded()).0);
+        for (path, mode) in [(&rules, 0o644), (&script, 0o644), (&place, 0o755)] {
+            set(path, mode);
+        }
+        assert_eq!(found(), None);
+        for (path, mode) in [(&rules, 0o640), (&script, 0o600), (&place, 0o750), (&place, 0o754)] {
+            let before = fs::metadata(path).unwrap().permissions().mode();
+            set(path, mode);
+            assert_eq!(found().as_ref(), Some(path));
+            set(path, before);
+        }
+    }
+
+    #[test]
+    fn an_instance_has_a_folder_and_a_socket_of_its_own() {
+        let (one, bot) = (Service::new(""), Service::new("bot"));
+        assert_eq!(one.key(), Path::new("/etc/olvid-rules/client-key"));
+        assert_eq!(bot.variables(), Path::new("/etc/olvid-rules/bot/environment"));
+        assert_eq!(one.control, Path::new("/run/olvid-rules/control.sock"));
+        assert_eq!(bot.control, Path::new("/run/olvid-rules-bot/control.sock"));
+    }
+}
