@@ -1,5 +1,5 @@
 -- expect: cpu
--- rule: cpu=100ms timeout=5s
+-- rule: cpu=100ms timeout=30s
 -- waits
 -- A little after each element and each answer: it is the sum that counts.
 return require "attack"(function()
