@@ -22,6 +22,7 @@ mod environment;
 mod host;
 mod init;
 pub mod listen;
+mod logging;
 mod output;
 mod pages;
 mod serve;
@@ -32,10 +33,7 @@ mod status;
 mod test;
 pub mod types;
 
-use crate::{
-    daemon::Settings,
-    report::{Level, log::Format},
-};
+use crate::daemon::Settings;
 
 /// Exit codes, as the README lists them.
 mod exit {
@@ -137,7 +135,7 @@ struct Run {
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
-    logging: RunLogging,
+    logging: logging::OfRun,
     /// Seconds that running handlers get to finish when the host stops
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Options")]
     grace: Duration,
@@ -203,7 +201,7 @@ struct Dev {
     #[arg(long, value_name = "FILE", help_heading = "Options")]
     record: Option<PathBuf>,
     #[command(flatten)]
-    logging: Logging,
+    logging: logging::Flags,
     #[command(flatten)]
     caps: caps::Flags,
 }
@@ -331,36 +329,6 @@ struct Connection {
     max_message_size: usize,
 }
 
-#[derive(Args)]
-#[command(next_help_heading = "Logging")]
-struct Logging {
-    /// How the log is written to standard error
-    #[arg(long, default_value = "human")]
-    log_format: Form,
-    /// The least that is logged
-    #[arg(long, default_value = "info")]
-    log_level: Least,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Logging")]
-struct RunLogging {
-    /// How the log is written: to standard error, or to systemd's journal with fields [default: human, or journal where
-    /// standard error is the journal's]
-    #[arg(long)]
-    log_format: Option<LogForm>,
-    /// The least that is logged
-    #[arg(long, default_value = "info")]
-    log_level: Least,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogForm {
-    Human,
-    Json,
-    Journal,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Form {
     Human,
@@ -374,45 +342,6 @@ enum Told {
     Json,
     Sarif,
     Github,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Least {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-impl Logging {
-    fn format(&self) -> Format {
-        if self.log_format == Form::Json { Format::Json } else { Format::Human }
-    }
-
-    fn least(&self) -> Level {
-        self.log_level.level()
-    }
-}
-
-impl RunLogging {
-    fn format(&self) -> Option<Format> {
-        Some(match self.log_format? {
-            LogForm::Human => Format::Human,
-            LogForm::Json => Format::Json,
-            LogForm::Journal => Format::Journal,
-        })
-    }
-}
-
-impl Least {
-    fn level(self) -> Level {
-        match self {
-            Self::Debug => Level::Debug,
-            Self::Info => Level::Info,
-            Self::Warn => Level::Warn,
-            Self::Error => Level::Error,
-        }
-    }
 }
 
 /// Does what the arguments of the process ask for. To be called first in `main`: no other thread may be there yet.

@@ -27,7 +27,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
-pub(crate) use handler::is_lua;
+pub(crate) use handler::{is_kept_lua, is_lua};
 use inputs::{Fingerprint, Inputs};
 pub use keys::all as keys;
 pub use limits::{Caps, LIMITS, Limit, Limits, Permissions};

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
         Err(error) => return output::failure(exit::IO, &error.to_string()),
     };
     let service = Service::of_process();
-    let readers = [outlet.reader(arguments.logging.log_level.level())].into_iter().chain(service.reader());
+    let readers = [outlet.reader(arguments.logging.least())].into_iter().chain(service.reader());
     let reporter = Reporter::new(readers.collect());
     // Over the outlet too: after what was told before, and without waiting for who reads it.
     let sources = Sources { flags: &arguments.connection, inherited };

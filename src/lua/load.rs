@@ -23,7 +23,7 @@ use crate::{
     rules::{
         Handler, MAX_SCRIPT_BYTES, Rule,
         inputs::{Fingerprint, Inputs},
-        is_lua,
+        is_kept_lua, is_lua,
         load::encoding,
     },
     schema::names,
@@ -309,8 +309,9 @@ fn read(spec: &ScriptSpec, place: Option<&Place>) -> Result<Arc<Source>, Vec<Dia
 pub(super) fn read_text(path: &Path, known_as: &Path, inputs: &Inputs) -> Result<String, String> {
     let read = || -> io::Result<Vec<u8>> {
         // Lines of what is read are shown: nothing is that is not called a script, whatever links lead to it.
+        let is_called_so = is_lua(path);
         let path = path.canonicalize()?;
-        if !is_lua(&path) {
+        if !is_called_so || !is_kept_lua(&path) {
             return Err(io::Error::other("it is no Lua script: its name does not end in `.lua`"));
         }
         let metadata = fs::metadata(&path)?;

@@ -100,9 +100,9 @@ fn no_script(full: &Path, written: &str, folder: &Path) -> Option<Diagnostic> {
             Some(Diagnostic::error("handler", message).help("name a script, such as `scripts/ping.lua`"))
         }
         Ok(_) => match fs::canonicalize(full) {
-            Ok(real) if !is_lua(&real) => {
+            Ok(real) if !is_kept_lua(&real) => {
                 let message = format!("`{shown}` is a link to `{}`, which is no Lua script", real.display());
-                Some(Diagnostic::error("handler", message).help("let it lead to a file whose name ends in `.lua`"))
+                Some(Diagnostic::error("handler", message).help("let it lead to a file with `.lua` in its name"))
             }
             _ => None,
         },
@@ -126,6 +126,13 @@ fn no_script(full: &Path, written: &str, folder: &Path) -> Option<Diagnostic> {
 /// Whether a path is called as a Lua script is.
 pub(crate) fn is_lua(path: &Path) -> bool {
     path.extension().is_some_and(|kind| kind == "lua")
+}
+
+/// Whether a path to which links lead is called as a Lua script is, or as those who keep several of it call one:
+/// `ping.lua.2`.
+pub(crate) fn is_kept_lua(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.split('.').skip(1).any(|part| part == "lua")
 }
 
 /// Tells a script that lies neither below the rule file's directory nor below the one that the file is linked from.
@@ -181,4 +188,20 @@ fn inline(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
         context.tell(warning.at(context.document.place(&entry.value)).help("write `lua: |`"));
     }
     Some(Handler::Inline { code: code.clone(), line, place })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_may_lead_to_one_of_several_that_are_kept() {
+        for name in ["ping.lua", "ping.lua.2", "/srv/.ping.lua.even", "ping.v2.lua"] {
+            assert!(is_kept_lua(Path::new(name)), "{name}");
+        }
+        for name in ["/etc/passwd", "lua", "key.luac", "lua.key", "/srv/x.lua/key", ""] {
+            assert!(!is_kept_lua(Path::new(name)), "{name}");
+        }
+        assert!(is_lua(Path::new("ping.lua")) && !is_lua(Path::new("ping.lua.2")));
+    }
 }

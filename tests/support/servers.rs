@@ -81,7 +81,8 @@ fn build(home: &Path) -> Result<PathBuf, String> {
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .current_dir(home))?;
-    fs::remove_dir_all(objects).map_err(|error| error.to_string())?;
+    // It is not there where cargo had nothing to build.
+    let _ = fs::remove_dir_all(objects);
     Ok(home.join("bin").join(name))
 }
 
