@@ -135,7 +135,7 @@ struct Run {
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
-    logging: logging::OfRun,
+    logging: logging::RunLogging,
     /// Seconds that running handlers get to finish when the host stops
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Options")]
     grace: Duration,
@@ -201,7 +201,7 @@ struct Dev {
     #[arg(long, value_name = "FILE", help_heading = "Options")]
     record: Option<PathBuf>,
     #[command(flatten)]
-    logging: logging::Flags,
+    logging: logging::Logging,
     #[command(flatten)]
     caps: caps::Flags,
 }

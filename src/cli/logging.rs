@@ -7,7 +7,7 @@ use crate::report::{Level, log::Format};
 
 #[derive(Args)]
 #[command(next_help_heading = "Logging")]
-pub(super) struct Flags {
+pub(super) struct Logging {
     /// How the log is written to standard error
     #[arg(long, default_value = "human")]
     pub(super) log_format: Form,
@@ -18,7 +18,7 @@ pub(super) struct Flags {
 
 #[derive(Args)]
 #[command(next_help_heading = "Logging")]
-pub(super) struct OfRun {
+pub(super) struct RunLogging {
     /// How the log is written: to standard error, or to systemd's journal with fields [default: human, or journal where
     /// standard error is the journal's]
     #[arg(long)]
@@ -43,7 +43,7 @@ enum Least {
     Error,
 }
 
-impl Flags {
+impl Logging {
     pub(super) fn format(&self) -> Format {
         if self.log_format == Form::Json { Format::Json } else { Format::Human }
     }
@@ -53,7 +53,7 @@ impl Flags {
     }
 }
 
-impl OfRun {
+impl RunLogging {
     pub(super) fn format(&self) -> Option<Format> {
         Some(match self.log_format? {
             LogForm::Human => Format::Human,
