@@ -15,6 +15,7 @@ mod caps;
 pub mod catalog;
 mod chat;
 mod check;
+mod clients;
 pub mod control;
 mod dev;
 mod doctor;

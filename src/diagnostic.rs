@@ -134,6 +134,12 @@ impl Diagnostic {
         self
     }
 
+    /// `file:line:column: message`, for where there is room for no more.
+    pub fn brief(&self) -> String {
+        let place = self.place.as_ref().map(|place| format!("{}: ", place.display())).unwrap_or_default();
+        format!("{place}{}", self.message)
+    }
+
     /// What cannot be seen of the stretch that it marks: letters that are not what they look like.
     pub fn remark(&self) -> Option<String> {
         let place = self.place.as_ref().filter(|_| !letters::CODES.contains(&self.code))?;

@@ -2,6 +2,8 @@
 //! there is no Python or no package index.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/prepared.rs"]
+mod prepared;
 #[path = "support/python.rs"]
 mod python;
 

@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/prepared.rs"]
+mod prepared;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/python.rs"]

@@ -3,8 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/held.rs"]
+mod held;
 #[path = "metrics/http.rs"]
 mod http;
+#[path = "support/prepared.rs"]
+mod prepared;
 #[path = "support/process.rs"]
 mod process;
 #[path = "metrics/promtool.rs"]
@@ -25,8 +29,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use held::Held;
 use http::{Answer, At, Exposition, OPENMETRICS};
-use nix::{sys::ptrace, unistd::Pid};
 use olvid_rules::{cli::listen::metrics, simulator::Reply};
 use process::events;
 use serde_json::{Value as Json, json};
@@ -259,33 +263,11 @@ fn a_host_is_ready_while_its_streams_are_open_and_says_what_it_waits_for() {
     host.stop();
 }
 
-/// Holds the thread of a script, as a debugger does; lets it go when dropped. None where this user may not.
-struct Held(Pid);
-
-impl Held {
-    fn script(host: &Running, name: &str) -> Option<Self> {
-        let tasks = format!("/proc/{}/task", host.process.id());
-        let is_named =
-            |task: &str| fs::read_to_string(format!("{tasks}/{task}/comm")).is_ok_and(|it| it.trim() == name);
-        let mut all = fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().file_name().into_string().unwrap());
-        let thread = Pid::from_raw(all.find(|task| is_named(task)).unwrap().parse().unwrap());
-        ptrace::seize(thread, ptrace::Options::empty()).ok()?;
-        ptrace::interrupt(thread).unwrap();
-        Some(Self(thread))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = ptrace::detach(self.0, None);
-    }
-}
-
 #[test]
 fn a_script_that_stands_still_is_not_well() {
     let site = site();
     let (host, at) = run(&site, &[]);
-    let Some(held) = Held::script(&host, "late.lua") else {
+    let Some(held) = Held::script(host.process.id(), "late.lua") else {
         #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
         {
             eprintln!("skipped: it takes a privilege to hold a thread of the host");

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/held.rs"]
+mod held;
 #[path = "service/journal.rs"]
 mod journal;
 #[path = "service/manager.rs"]
@@ -138,8 +140,8 @@ fn many_reloads_at_once_are_told_in_pairs() {
 /// A handler that runs until a file is there.
 const SLOW: &str = "return function(n) print('runs') while not pcall(require, 'go') do sleep(0.01) end end";
 
-#[test]
-fn the_end_is_told_first_and_takes_the_time_that_it_needs() {
+/// A host that was asked to stop while such a handler runs.
+fn stopping() -> (Site, Manager, Running) {
     let (site, manager) = (site(), Manager::new());
     site.write("a.lua", SLOW);
     let host = start(service(&site, &manager, &["--grace", "3600"]));
@@ -147,6 +149,12 @@ fn the_end_is_told_first_and_takes_the_time_that_it_needs() {
     site.emit(1, "x");
     host.until_said("runs");
     host.process.terminate();
+    (site, manager, host)
+}
+
+#[test]
+fn the_end_is_told_first_and_takes_the_time_that_it_needs() {
+    let (site, manager, host) = stopping();
     let first = manager.next(manager::PATIENCE).unwrap();
     assert_eq!(first, ["STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000", "STATUS=stopping"]);
     assert_eq!(manager.sentence("stopping; "), "stopping; 1 notifications to finish");
@@ -159,13 +167,7 @@ fn the_end_is_told_first_and_takes_the_time_that_it_needs() {
 
 #[test]
 fn a_second_signal_is_not_held_up() {
-    let (site, manager) = (site(), Manager::new());
-    site.write("a.lua", SLOW);
-    let host = start(service(&site, &manager, &["--grace", "3600"]));
-    manager.sentence("1 of 1 stream open");
-    site.emit(1, "x");
-    host.until_said("runs");
-    host.process.terminate();
+    let (_site, manager, host) = stopping();
     manager.expect("STOPPING=1");
     host.process.terminate();
     let (status, log) = host.process.ended();

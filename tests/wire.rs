@@ -3,6 +3,8 @@
 //! The comparison itself is `python/wire.py`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/prepared.rs"]
+mod prepared;
 #[path = "support/python.rs"]
 mod python;
 

@@ -20,20 +20,19 @@ use tokio::{
         mpsc::{self, error::TrySendError},
         oneshot,
     },
-    task::JoinSet,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::task::AbortOnDropHandle;
 
+use super::clients;
+
 pub use self::place::Surroundings;
+pub use super::clients::CLIENTS;
 
 pub(super) use self::place::{Placed, put, user};
 
 /// Bytes of a request's line.
 pub const LONGEST_LINE: usize = 64 * 1024;
-
-/// Clients that are served at one time; others wait in the listener's queue.
-pub const CLIENTS: usize = 16;
 
 /// Clients that may wait for the end of a reload at one time: the other places are left for the status.
 pub const WAITING: usize = 8;
@@ -43,9 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Requests that the host has not looked at; those beyond are told that it is busy.
 const REQUESTS: usize = 8;
-
-/// Failed accepts are about resources of the whole process: at once again would be a busy loop.
-const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
 /// The open control socket of a host; removed when dropped.
 #[derive(Debug)]
@@ -83,7 +79,10 @@ impl Control {
     pub fn serve(self, status: impl Fn() -> Json + Send + Sync + 'static) -> (mpsc::Receiver<Request>, Serving) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let desk = Desk { status: Box::new(status), requests, waiting: Semaphore::new(WAITING), user: self.user };
-        let task = AbortOnDropHandle::new(tokio::spawn(accept(self.listener, Arc::new(desk))));
+        let (desk, listener) = (Arc::new(desk), self.listener);
+        let next = async move || Ok(listener.accept().await?.0);
+        let serving = clients::attend_all(next, move |client| Arc::clone(&desk).attend(client));
+        let task = AbortOnDropHandle::new(tokio::spawn(serving));
         (received, Serving { placed: self.placed, _task: task })
     }
 }
@@ -101,21 +100,6 @@ impl Serving {
     /// Where the socket is, as an absolute path.
     pub fn path(&self) -> &Path {
         self.placed.path()
-    }
-}
-
-async fn accept(listener: UnixListener, desk: Arc<Desk>) {
-    let mut clients = JoinSet::new();
-    loop {
-        while clients.try_join_next().is_some() {}
-        if clients.len() >= CLIENTS {
-            clients.join_next().await;
-            continue;
-        }
-        match listener.accept().await {
-            Ok((client, _)) => drop(clients.spawn(Arc::clone(&desk).attend(client))),
-            Err(_) => sleep(AFTER_FAILED_ACCEPT).await,
-        }
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     status::around,
 };
 use crate::{
-    diagnostic::{Diagnostic, Severity, counted, is_refused, render},
+    diagnostic::{Severity, counted, is_refused, render},
     lua::ScriptSpec,
     report::log::escaped,
     rules::{Caps, RuleSet},
@@ -98,7 +98,7 @@ fn rules(arguments: &Doctor) -> Look<RuleSet> {
     let more = format!("`olvid-rules check {}` shows all of it", shown.join(" "));
     if is_refused(&diagnostics) {
         let mistakes = diagnostics.iter().filter(|found| found.severity == Severity::Error);
-        let lines = mistakes.take(NAMED).map(|mistake| (false, on_one_line(mistake))).collect();
+        let lines = mistakes.take(NAMED).map(|mistake| (false, escaped(&mistake.brief()))).collect();
         let text = told.unwrap_or_default();
         return Err(Wrong { lines, ..Wrong::new(exit::MISTAKE, text, more) });
     }
@@ -121,11 +121,6 @@ fn rules(arguments: &Doctor) -> Look<RuleSet> {
     );
     let notes = told.map(|told| format!("{told}; {more}")).into_iter().collect();
     Ok((rules, Finding { notes, ..Finding::new(text) }))
-}
-
-fn on_one_line(mistake: &Diagnostic) -> String {
-    let place = mistake.place.as_ref().map_or_else(String::new, |place| format!("{}: ", place.display()));
-    escaped(&format!("{place}{}", mistake.message))
 }
 
 /// The first ones of many.

@@ -31,21 +31,21 @@ use serde_json::Value as Json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    task::{JoinSet, spawn_blocking},
+    task::spawn_blocking,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::control::{self, Placed};
+use super::{
+    clients,
+    control::{self, Placed},
+};
 use crate::{
     engine::{Board, Stalled},
     report::{Event, Reporter},
 };
 
 use self::metrics::{Form, Scrape};
-
-/// Clients that are served at one time at each address; others wait in the listener's queue.
-const CLIENTS: usize = 16;
 
 /// Bytes of a request's head, and how many lines it may have.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -57,9 +57,6 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 /// How often the scripts are asked whether they make progress.
 const ASKED: Duration = Duration::from_secs(5);
-
-/// Failed accepts are about resources of the whole process: at once again would be a busy loop.
-const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
 /// Owner and group: a monitor that is in the host's group may read.
 const MODE: u32 = 0o660;
@@ -166,10 +163,14 @@ impl Listeners {
             }
             let desk = Arc::clone(&endpoint.desk);
             let task = match socket {
-                Socket::Tcp(listener, _) => tokio::spawn(accept(desk, async move || Ok(listener.accept().await?.0))),
+                Socket::Tcp(listener, _) => {
+                    let next = async move || Ok(listener.accept().await?.0);
+                    tokio::spawn(clients::attend_all(next, move |client| attend(Arc::clone(&desk), client)))
+                }
                 Socket::Unix(listener, placed) => {
                     endpoint.placed.push(placed);
-                    tokio::spawn(accept(desk, async move || Ok(listener.accept().await?.0)))
+                    let next = async move || Ok(listener.accept().await?.0);
+                    tokio::spawn(clients::attend_all(next, move |client| attend(Arc::clone(&desk), client)))
                 }
             };
             endpoint.tasks.push(AbortOnDropHandle::new(task));
@@ -230,24 +231,6 @@ struct Desk {
     started: Timestamp,
     /// The scripts that made no progress when they were last asked.
     stalled: Mutex<Vec<Stalled>>,
-}
-
-async fn accept<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    desk: Arc<Desk>,
-    mut next: impl AsyncFnMut() -> io::Result<S>,
-) {
-    let mut clients = JoinSet::new();
-    loop {
-        while clients.try_join_next().is_some() {}
-        if clients.len() >= CLIENTS {
-            clients.join_next().await;
-            continue;
-        }
-        match next().await {
-            Ok(client) => drop(clients.spawn(attend(Arc::clone(&desk), client))),
-            Err(_) => sleep(AFTER_FAILED_ACCEPT).await,
-        }
-    }
 }
 
 async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(desk: Arc<Desk>, client: S) {

@@ -224,6 +224,16 @@ fn silence(silence: &Silence) -> Json {
     json!({ "about": discussion, "author": author, "remaining": remaining.as_secs_f64(), "left_out": left_out })
 }
 
+impl Shown {
+    /// The feeds that are to be there. One on its way out is left out: what it is replaced by counts.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.feeds.iter().filter_map(|line| match line {
+            FeedLine::Own(cell) => Some(&**cell),
+            FeedLine::Former(_) => None,
+        })
+    }
+}
+
 impl FeedLine {
     /// None once it is over.
     fn cell(&self) -> Option<&Cell> {
@@ -240,16 +250,12 @@ impl FeedLine {
     fn of(cell: &Cell) -> Json {
         let (state, now) = (cell.state(), Timestamp::now());
         let name_of = cell.name();
-        let (since, cause, next_try) = match &state {
-            State::Open { since } | State::Completed { since } => (since, None, None),
-            State::Opening { since, cause, next_try } => (since, cause.clone(), *next_try),
-            State::Refused { since, cause, next_try } => (since, Some(cause.clone()), Some(*next_try)),
-        };
+        let (cause, next_try) = state.awaited().map(|awaited| (awaited.cause, awaited.next_try)).unwrap_or_default();
         json!({
             "subscription": &*name_of.subscription,
             "rules": name_of.rules.iter().map(|rule| &**rule).collect::<Vec<_>>(),
             "state": name(&state),
-            "since": time(*since),
+            "since": time(state.since()),
             "received": cell.received(),
             "last_notification": cell.last().map(time),
             "cause": cause,

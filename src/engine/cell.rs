@@ -47,6 +47,36 @@ pub(super) enum State {
     },
 }
 
+/// Of a feed that is to be open and is not.
+pub(super) struct Awaited {
+    /// What the last attempt failed with; none before the first has failed.
+    pub(super) cause: Option<String>,
+    /// When the next one is made; none while one is under way.
+    pub(super) next_try: Option<Timestamp>,
+}
+
+impl State {
+    /// What it waits for, unless it is open or over.
+    pub(super) fn awaited(&self) -> Option<Awaited> {
+        match self {
+            Self::Open { .. } | Self::Completed { .. } => None,
+            Self::Opening { cause, next_try, .. } => Some(Awaited { cause: cause.clone(), next_try: *next_try }),
+            Self::Refused { cause, next_try, .. } => {
+                Some(Awaited { cause: Some(cause.clone()), next_try: Some(*next_try) })
+            }
+        }
+    }
+
+    /// When it became so.
+    pub(super) fn since(&self) -> Timestamp {
+        let (Self::Opening { since, .. }
+        | Self::Open { since }
+        | Self::Completed { since }
+        | Self::Refused { since, .. }) = self;
+        *since
+    }
+}
+
 /// What is known of a feed from outside of its task.
 #[derive(Debug)]
 pub(super) struct Cell {

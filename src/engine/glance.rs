@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    board::{Board, FeedLine, ScriptLine, Shown},
-    cell::State,
+    board::{Board, ScriptLine},
+    cell::{Awaited, State},
 };
 use crate::report::Reload;
 
@@ -46,7 +46,7 @@ impl Board {
     pub fn glance(&self) -> Glance {
         self.look(|shown, reload| {
             let mut glance = Glance { rules: shown.rules.len(), reload: reload.cloned(), ..Glance::default() };
-            shown.streams().for_each(|state| glance.add(state));
+            shown.cells().for_each(|cell| glance.add(&cell.state()));
             let now = Timestamp::now();
             glance.next_try = glance.next_try.filter(|next| *next > now);
             glance
@@ -67,29 +67,14 @@ impl Board {
     }
 }
 
-impl Shown {
-    fn streams(&self) -> impl Iterator<Item = State> {
-        self.feeds.iter().filter_map(|feed| match feed {
-            FeedLine::Own(cell) => Some(cell.state()),
-            // On its way out: what it is replaced by counts.
-            FeedLine::Former(_) => None,
-        })
-    }
-}
-
 impl Glance {
-    fn add(&mut self, state: State) {
-        let (cause, next_try, is_refused) = match state {
-            State::Completed { .. } => return,
-            State::Open { .. } => {
-                self.streams += 1;
-                self.open += 1;
-                return;
-            }
-            State::Opening { cause, next_try, .. } => (cause, next_try, false),
-            State::Refused { cause, next_try, .. } => (Some(cause), Some(next_try), true),
+    fn add(&mut self, state: &State) {
+        let is_refused = matches!(state, State::Refused { .. });
+        self.streams += usize::from(!matches!(state, State::Completed { .. }));
+        let Some(Awaited { cause, next_try }) = state.awaited() else {
+            self.open += usize::from(matches!(state, State::Open { .. }));
+            return;
         };
-        self.streams += 1;
         self.next_try = [self.next_try, next_try].into_iter().flatten().min();
         if self.cause.is_none() || is_refused && !self.is_refused {
             self.cause = cause.or(self.cause.take());

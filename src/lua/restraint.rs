@@ -52,8 +52,9 @@ pub(super) struct Restraint {
 struct State {
     pace: Pace,
     loops: Loops,
-    /// Loops that were stopped, and commands that were held back, so far.
-    counts: (u64, u64),
+    /// So far.
+    loops_stopped: u64,
+    commands_held_back: u64,
 }
 
 /// A part of a discussion in which a rule is silent for now.
@@ -84,7 +85,8 @@ impl Restraint {
 
     /// Loops that were stopped, and commands that were held back, so far.
     pub(super) fn counts(&self) -> (u64, u64) {
-        self.state().counts
+        let state = self.state();
+        (state.loops_stopped, state.commands_held_back)
     }
 
     /// Where the rule is silent now.
@@ -147,7 +149,7 @@ pub(super) fn asks(
     let rate = seat.rule.limits.command_rate;
     let mut state = seat.lane.restraint.state();
     let Turn::At { at, first } = state.pace.turn(rate, now, deadline) else { return (Leave::At(None), None) };
-    state.counts.1 += 1;
+    state.commands_held_back += 1;
     drop(state);
     if first {
         let origin = seat.origin(&host.script, None);
@@ -208,8 +210,10 @@ fn goes_on(
     }
     let texts = texts(seat, bytes, pending, command);
     let exchange = Exchange { party, arrived: *arrived, exact: texts.exact(), alike: texts.alike() };
-    let Some(stopped) = restraint.state().loops.count(&exchange, limit, now) else { return Ok(()) };
-    restraint.state().counts.0 += 1;
+    let mut state = restraint.state();
+    let Some(stopped) = state.loops.count(&exchange, limit, now) else { return Ok(()) };
+    state.loops_stopped += 1;
+    drop(state);
     restraint.has_stopped.store(true, Ordering::Relaxed);
     let what = Restrained::LoopStopped(Loop {
         thing: thing(seat),

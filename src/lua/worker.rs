@@ -135,9 +135,10 @@ impl Worker {
             if self.runs.is_empty() {
                 self.tidy();
             }
-            self.used.set(self.script.lua.used_memory());
+            let used = self.script.lua.used_memory();
+            self.used.set(used);
             let deadline = until(self.stop_at);
-            let is_littered = self.runs.is_empty() && self.script.lua.used_memory() > self.kept + LITTLE;
+            let is_littered = self.runs.is_empty() && used > self.kept + LITTLE;
             let idle = until(is_littered.then(|| Instant::now() + IDLE));
             let owing = alarm(&clock, self.script.host.owing.borrow().next());
             let wake = select! {

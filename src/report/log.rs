@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 pub use super::text::escaped;
-use super::{Event, Level, ReloadResult, Sink};
+use super::{Event, Level, Sink};
 use crate::diagnostic::{Diagnostic, Severity, counted, render};
 
 mod feed;
@@ -43,31 +43,33 @@ pub(super) struct Form {
     pub(super) colour: bool,
 }
 
+/// What an event is put into words in.
+#[derive(Default)]
+pub(super) struct Buffers {
+    entry: Vec<u8>,
+    text: String,
+}
+
 impl Form {
     /// Puts all that is said of an event into words: each time the entry of a journal, where there is to be one, and the
-    /// text.
-    pub(super) fn entries(self, event: &Event, mut tell: impl FnMut(&[u8], &str)) {
-        let mut text = String::new();
+    /// text. Both are written into the buffers, again and again.
+    pub(super) fn entries(self, event: &Event, buffers: &mut Buffers, mut tell: impl FnMut(&[u8], &str)) {
+        let Buffers { entry, text } = buffers;
         if self.format != Format::Journal {
-            write(event, self.format, self.least, self.colour, &mut text);
-            return tell(&[], &text);
+            text.clear();
+            write(event, self.format, self.least, self.colour, text);
+            return tell(&[], text);
         }
-        let mut entry = Vec::new();
         let mut tell = |record: Record, message: &str| {
             if self.least <= record.level {
                 entry.clear();
                 text.clear();
-                record.journal(message, &mut entry);
-                record.human(Timestamp::now(), self.colour, &mut text);
-                tell(&entry, &text);
+                record.journal(message, entry);
+                record.human(Timestamp::now(), self.colour, text);
+                tell(entry, text);
             }
         };
-        let (diagnostics, rejected) = match event {
-            Event::Checked { diagnostics, rejected } => (&diagnostics[..], *rejected),
-            Event::Reloaded(reload) => (&reload.diagnostics[..], false),
-            Event::ReloadRejected(reload) => (&reload.diagnostics[..], true),
-            _ => (&[][..], false),
-        };
+        let (diagnostics, rejected) = of_load(event);
         for mistake in diagnostics {
             let shown = render::human(std::slice::from_ref(mistake), false, render::WIDTH);
             tell(Record::of_mistake(mistake, rejected), shown.trim_end());
@@ -101,24 +103,29 @@ pub fn to_stderr(format: Format, least: Level) -> Sink {
 /// Writes all that is said of an event: its line, below the mistakes that it is about. Nothing where that is below what
 /// is wanted.
 pub fn write(event: &Event, format: Format, least: Level, colour: bool, out: &mut String) {
-    let human = |diagnostics: &[Diagnostic], out: &mut String| {
-        out.push_str(&render::human(diagnostics, colour, render::WIDTH));
-    };
-    match (event, format) {
-        (Event::Checked { diagnostics, .. }, Format::Human | Format::Journal) => {
-            human(diagnostics, out);
-            out.extend(render::summary(diagnostics).map(|summary| format!("\n{summary}\n")));
+    let (diagnostics, rejected) = of_load(event);
+    let is_summed_up = matches!(event, Event::Checked { .. });
+    match format {
+        _ if diagnostics.is_empty() => {}
+        Format::Human | Format::Journal => {
+            out.push_str(&render::human(diagnostics, colour, render::WIDTH));
+            let summary = is_summed_up.then(|| render::summary(diagnostics)).flatten();
+            out.extend(summary.map(|summary| format!("\n{summary}\n")));
         }
-        (Event::Checked { diagnostics, rejected }, Format::Json) => mistakes(diagnostics, *rejected, out),
-        (Event::Reloaded(reload) | Event::ReloadRejected(reload), _) => {
-            let rejected = reload.result == ReloadResult::Rejected;
-            match format {
-                Format::Human | Format::Journal => human(&reload.diagnostics, out),
-                Format::Json => mistakes(&reload.diagnostics, rejected, out),
-            }
-            Record::of(event).write(format, least, colour, out);
-        }
-        _ => Record::of(event).write(format, least, colour, out),
+        Format::Json => mistakes(diagnostics, rejected, out),
+    }
+    if !is_summed_up {
+        Record::of(event).write(format, least, colour, out);
+    }
+}
+
+/// The mistakes and warnings that an event is about, and whether the rules are refused for them.
+fn of_load(event: &Event) -> (&[Diagnostic], bool) {
+    match event {
+        Event::Checked { diagnostics, rejected } => (diagnostics, *rejected),
+        Event::Reloaded(reload) => (&reload.diagnostics, false),
+        Event::ReloadRejected(reload) => (&reload.diagnostics, true),
+        _ => (&[], false),
     }
 }
 

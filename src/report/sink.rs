@@ -15,7 +15,7 @@ use std::{
 use super::{
     Event, Level, Sink,
     journal::{self, Journal},
-    log::{self, Form, Format, Record},
+    log::{self, Buffers, Form, Format, Record},
 };
 
 /// Bytes that wait to be written, while as many are with the writer: some thousand lines.
@@ -87,10 +87,10 @@ impl Outlet {
     pub fn reader(&self, least: Level) -> Sink {
         let (queue, form) = (Arc::clone(&self.queue), Form { format: self.format, least, colour: self.colour });
         // One lock from the time stamp on, so that lines of several threads stand in the order of their times.
-        let turn = Mutex::new(());
+        let buffers = Mutex::default();
         Box::new(move |event| {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            form.entries(event, |entry, text| queue.accept(entry, text));
+            let mut buffers = buffers.lock().unwrap_or_else(PoisonError::into_inner);
+            form.entries(event, &mut buffers, |entry, text| queue.accept(entry, text));
         })
     }
 
@@ -212,7 +212,7 @@ fn gap(texts: u64, format: Format, colour: bool, waiting: &mut Texts) {
     let some = if texts == 1 { "1 entry was".to_owned() } else { format!("{texts} entries were") };
     let notice = Event::Notice(format!("{some} left out of the log here, as nobody read it"));
     let form = Form { format, least: Level::Debug, colour };
-    form.entries(&notice, |entry, text| waiting.push(entry, text));
+    form.entries(&notice, &mut Buffers::default(), |entry, text| waiting.push(entry, text));
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! The watchdog hears that all is well where it is, and nothing where it is not.
 
-use std::{fs, time::Duration};
-
-use nix::{sys::ptrace, unistd::Pid};
+use std::time::Duration;
 
 use crate::{
     Manager, RULES, Running, Site,
-    manager::PATIENCE,
+    held::{Held, until_state},
     process::{Process, events},
     service,
     site::versioned,
@@ -23,43 +21,6 @@ fn watched(site: &Site, manager: &Manager) -> Running {
     let host = Running { process: Process::start(&mut command) };
     manager.sentence("2 of 2 streams open");
     host
-}
-
-/// The process or thread is in this state, as the kernel says it.
-fn until_state(path: &str, state: char) {
-    for _ in 0..PATIENCE.as_millis() / 5 {
-        let stat = fs::read_to_string(format!("{path}/stat")).unwrap();
-        if stat.rsplit_once(") ").unwrap().1.starts_with(state) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{path} is not in state {state}");
-}
-
-/// A thread that the test holds; let go when dropped.
-struct Held(Pid);
-
-impl Held {
-    /// Holds the thread of a script; none where this user may not.
-    fn script(host: &Running, name: &str) -> Option<Self> {
-        let tasks = format!("/proc/{}/task", host.process.id());
-        let is_named =
-            |task: &str| fs::read_to_string(format!("{tasks}/{task}/comm")).is_ok_and(|comm| comm.trim() == name);
-        let all = fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().file_name().into_string().unwrap());
-        let task = all.into_iter().find(|task| is_named(task)).unwrap();
-        let thread = Pid::from_raw(task.parse().unwrap());
-        ptrace::seize(thread, ptrace::Options::empty()).ok()?;
-        ptrace::interrupt(thread).unwrap();
-        until_state(&format!("{tasks}/{task}"), 't');
-        Some(Self(thread))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = ptrace::detach(self.0, None);
-    }
 }
 
 fn two_rules() -> String {
@@ -99,7 +60,7 @@ fn it_hears_nothing_while_a_script_does_not_come_back() {
     let (site, manager) = (two(), Manager::new());
     let host = watched(&site, &manager);
     manager.expect(PING);
-    let Some(held) = Held::script(&host, "b.lua") else {
+    let Some(held) = Held::script(host.process.id(), "b.lua") else {
         #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
         {
             eprintln!("skipped: it takes a privilege to hold a thread of the host");

@@ -75,12 +75,11 @@ fn streams(glance: &Glance) -> String {
 fn mistakes(diagnostics: &[Diagnostic]) -> String {
     let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
     let Some(first) = errors.next() else { return "no cause is known".to_owned() };
-    let place = first.place.as_ref().map(|place| format!("{}: ", place.display())).unwrap_or_default();
     let more = match errors.count() {
         0 => String::new(),
         more => format!(" (and {})", counted(more, "more mistake")),
     };
-    format!("{}{more}", foreign(&format!("{place}{}", first.message)))
+    format!("{}{more}", foreign(&first.brief()))
 }
 
 /// To the minute, in UTC as everywhere in the log.

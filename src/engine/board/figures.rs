@@ -16,11 +16,11 @@ use jiff::Timestamp;
 use super::{Board, Contents, FeedLine, RuleLine, ScriptLine, name};
 use crate::{
     engine::{
-        cell::{Cell, State},
+        cell::{Awaited, Cell},
         tally::StreamFigures,
     },
     lua::{Account, Bell, CallFigures, Measured},
-    report::{FailureKind, Reload, ReloadResult},
+    report::{FailureKind, FeedName, Reload, ReloadResult},
     rules::inputs::Fingerprint,
 };
 
@@ -232,25 +232,15 @@ impl Board {
 
     /// The streams that should be open and are not.
     pub fn closed(&self) -> Vec<Closed> {
-        let contents = self.contents();
-        let own = contents.shown.feeds.iter().filter_map(|line| match line {
-            FeedLine::Own(cell) => Some(cell),
-            FeedLine::Former(_) => None,
-        });
-        own.filter_map(|cell| Closed::of(cell)).collect()
+        self.look(|shown, _| shown.cells().filter_map(Closed::of).collect())
     }
 }
 
 impl Closed {
     fn of(cell: &Cell) -> Option<Self> {
         let state = cell.state();
-        let word = name(&state);
-        let (cause, next_try) = match state {
-            State::Open { .. } | State::Completed { .. } => return None,
-            State::Opening { cause, next_try, .. } => (cause, next_try),
-            State::Refused { cause, next_try, .. } => (Some(cause), Some(next_try)),
-        };
-        let name = cell.name();
-        Some(Self { subscription: name.subscription, rules: name.rules, state: word, cause, next_try })
+        let Awaited { cause, next_try } = state.awaited()?;
+        let FeedName { subscription, rules, .. } = cell.name();
+        Some(Self { subscription, rules, state: name(&state), cause, next_try })
     }
 }

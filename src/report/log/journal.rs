@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::report::{
         Event, Failure, FailureKind, FeedName, Origin,
-        log::{Form, tests::mistakes},
+        log::{Buffers, Form, tests::mistakes},
     };
 
     /// Reads entries as the journal does: fields, of which a name may come several times.
@@ -114,7 +114,7 @@ mod tests {
     fn told(event: &Event) -> Vec<Vec<(String, String)>> {
         let form = Form { format: super::super::Format::Journal, least: Level::Debug, colour: false };
         let mut entries = Vec::new();
-        form.entries(event, |entry, _| entries.push(read(entry)));
+        form.entries(event, &mut Buffers::default(), |entry, _| entries.push(read(entry)));
         entries
     }
 
