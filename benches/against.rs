@@ -15,6 +15,8 @@ mod figures;
 mod load;
 #[path = "against/parties.rs"]
 mod parties;
+#[path = "../tests/support/prepared.rs"]
+mod prepared;
 #[path = "../tests/support/python.rs"]
 mod python;
 #[path = "against/readers.rs"]

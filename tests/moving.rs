@@ -72,6 +72,27 @@ async fn what_comes_while_the_daemon_refuses_streams_is_caught_up_by_a_rule_that
 }
 
 #[tokio::test]
+async fn what_is_still_to_be_caught_up_goes_on_with_a_rule_over_streams_that_were_never_open() {
+    let mut host = setup().start().await;
+    host.say("alice", "m0");
+    host.until_said(1).await;
+    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    host.simulator.kill_streams(None, Code::Unavailable, "gone");
+    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
+    host.say("alice", "m1");
+    let refused = |host: &Host| {
+        host.events().iter().filter(|event| matches!(event, Event::FeedWaiting { .. } | Event::FeedLost { .. })).count()
+    };
+    for pattern in ["m", "^m[0-9]"] {
+        let before = refused(&host);
+        edit(&mut host, &rules(pattern)).await;
+        host.until(|host| (refused(host) > before).then_some(())).await;
+    }
+    host.say("alice", "m2");
+    all_are_there_when_the_daemon_is_back(host).await;
+}
+
+#[tokio::test]
 async fn what_the_old_stream_still_had_when_both_were_lost_is_caught_up() {
     let mut host = setup().start().await;
     host.say("alice", "m0");
@@ -87,6 +108,67 @@ async fn what_the_old_stream_still_had_when_both_were_lost_is_caught_up() {
     host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
     host.say("alice", "m2");
     all_are_there_when_the_daemon_is_back(host).await;
+}
+
+#[tokio::test]
+async fn what_the_old_stream_brought_before_the_new_one_stood_is_not_caught_up_later() {
+    let mut host = setup().start().await;
+    host.say("alice", "m0");
+    host.until_said(1).await;
+    // The daemon takes its time until the new stream carries anything.
+    let gate = Arc::new(Notify::new());
+    host.simulator.script("message_received", Reply::Hold(Arc::clone(&gate)), 1);
+    edit(&mut host, &rules("m")).await;
+    host.say("alice", "m1");
+    host.until_said(2).await;
+    gate.notify_one();
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
+    host.say("alice", "m2");
+    host.until_said(3).await;
+    all_are_handled_once_when_the_new_stream_is_lost(host, 3).await;
+}
+
+#[tokio::test]
+async fn what_goes_on_with_the_rule_from_a_stream_that_lags_behind_is_not_caught_up_later() {
+    // Its queue is full, with the rest on its stream, until the command is answered.
+    let stuck = "return function(n)
+        if n.message.body == 'm0' then pcall(olvid.identity_get, {}) end
+        print(n.message.body)
+    end";
+    let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
+    let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", stuck).start().await;
+    let [answer, open] = [(); 2].map(|()| Arc::new(Notify::new()));
+    host.simulator.script("identity_get", Reply::Hold(Arc::clone(&answer)), 1);
+    for number in 0..400 {
+        host.say("alice", &format!("m{number}"));
+    }
+    host::in_time(host.simulator.wait_recorded("identity_get", 1)).await;
+    host.simulator.script("message_received", Reply::Hold(Arc::clone(&open)), 1);
+    edit(&mut host, &with("m")).await;
+    // The old stream brings it in one go with what the new one brings too.
+    host.say("alice", "m400");
+    open.notify_one();
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
+    host.say("alice", "m401");
+    answer.notify_one();
+    all_are_handled_once_when_the_new_stream_is_lost(host, 402).await;
+}
+
+/// Once a rule has gone to its new stream, that is lost; so many were said until then.
+async fn all_are_handled_once_when_the_new_stream_is_lost(host: Host, said: u64) {
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    assert_eq!(host.until_said(usize::try_from(said).unwrap()).await, numbered(0..said));
+    // Until what the old stream brought is not told from what the new one brings by its bytes any more.
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    host.simulator.kill_streams(None, Code::Unavailable, "gone");
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 0)).await;
+    host.say("alice", &format!("m{said}"));
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 1)).await;
+    host.say("alice", &format!("m{}", said + 1));
+    let last = format!("m{}", said + 1);
+    host.until(|host| host.said().contains(&last).then_some(())).await;
+    assert_eq!(host.said(), numbered(0..said + 2));
+    host.stop().await;
 }
 
 #[tokio::test]

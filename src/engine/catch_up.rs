@@ -59,6 +59,8 @@ pub(super) struct CatchUp {
 pub(super) struct Missed {
     /// The lists that are still to be asked for.
     lists: VecDeque<(Bytes, Wanted)>,
+    /// How many of them are of other streams, asked for or not.
+    rests: usize,
     in_order: bool,
     messages: Option<Messages>,
     since: u64,
@@ -88,14 +90,27 @@ impl CatchUp {
         self.seen().resume(cursor, now);
     }
 
-    /// What its stream still has of what the feed's rules are owed; none while that cannot be said.
+    /// What its stream still has of what the feed's rules are owed, and what they have got; none while that cannot be said.
     pub(super) fn rest(&self) -> Option<Rest> {
         self.seen().rest(&self.parameters)
     }
 
-    /// Goes on, beside its own, with what another feed of the subscription still had.
-    pub(super) fn take_over(&self, rest: Rest, now: u64) {
-        self.seen().take_over(rest, now);
+    /// The same for one rule, which has not got these. `whole`: with what came to the stream and nobody has seen; another
+    /// one may carry that.
+    pub(super) fn rest_of(&self, whole: bool, except: &[Bytes]) -> Option<Rest> {
+        let ids = self.ids(except);
+        self.seen().rest_of(&self.parameters, whole, &ids)
+    }
+
+    /// Goes on, beside its own, with what another feed of the subscription still had of what a rule is owed, these in hand
+    /// already; `alone` where it feeds that rule and no other.
+    pub(super) fn take_over(&self, rest: Rest, waiting: &[Bytes], alone: bool, now: u64) {
+        let marks: Vec<_> = waiting.iter().filter_map(|notification| self.mark(notification)).collect();
+        let mut seen = self.seen();
+        seen.take_over(rest, alone, now);
+        if alone {
+            seen.note(marks.into_iter(), now);
+        }
     }
 
     /// To be called each time the stream stands, before it is read.
@@ -149,8 +164,9 @@ impl CatchUp {
     ///
     /// `in_order` includes what is noted and still waits: what is listed before it came before it.
     pub(super) fn missed(&self, in_order: bool) -> Missed {
-        let lists = self.seen().lists(&self.parameters).into();
-        Missed { lists, in_order, messages: None, since: 0, page: VecDeque::new(), unreadable: 0 }
+        let seen = self.seen();
+        let (lists, rests) = (seen.lists(&self.parameters).into(), seen.rests());
+        Missed { lists, rests, in_order, messages: None, since: 0, page: VecDeque::new(), unreadable: 0 }
     }
 
     /// The ids of notifications.
@@ -209,6 +225,13 @@ impl CatchUp {
 }
 
 impl Missed {
+    /// Lists what was taken over meanwhile, too.
+    pub(super) fn lengthen(&mut self, catch_up: &CatchUp) {
+        let seen = catch_up.seen();
+        self.lists.extend(seen.lists_after(self.rests));
+        self.rests = seen.rests();
+    }
+
     /// Returns what is next in order and was not handed over, and none at the end. It is to be told to
     /// [`CatchUp::listed`]; the next page is not read before.
     pub(super) async fn next_batch(

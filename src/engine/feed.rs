@@ -25,13 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 mod hand;
 mod pace;
+mod recover;
 
 use super::{
     BATCH,
     catch_up::{CatchUp, now},
     cell::Cell,
     handover::{Behind, DRY},
-    herald::{Change, Herald},
+    herald::Herald,
     route::Route,
 };
 use crate::{
@@ -80,14 +81,6 @@ enum End {
     Completed,
     /// To be opened again.
     Lost(CallError),
-}
-
-/// Why what was missed was not listed to its end.
-enum Cut {
-    /// The host is stopping, or nobody is fed any more.
-    Closing,
-    /// The list cannot be had; `without` says whether to read the stream without it, for now.
-    Failed { error: CallError, without: bool },
 }
 
 /// What a feed's task wakes up for while its stream is open.
@@ -139,21 +132,33 @@ impl Feed {
         }
         // Whoever still waits for this stream to let a rule go, or to take one over, need not.
         self.let_go().await;
-        self.current().iter().for_each(|route| route.lost(true));
+        for route in &*self.current() {
+            route.lost(true);
+            route.rested();
+        }
         self.hand_over(&[], false).await;
     }
 
-    /// Hands over what waited for rules that have arrived, and lets all rules go that leave: there is nothing to come on
-    /// this stream. What it still had is the new ones' to list.
-    async fn let_go(&self) {
+    /// Hands over what waited for rules that have arrived, where nothing comes before it, and lets all rules go that
+    /// leave: there is nothing to come on this stream. What it still had, and what was left to it, is the new ones' to
+    /// list.
+    async fn let_go(&mut self) {
+        self.take_over(true);
+        let owes = self.catch_up.as_ref().is_some_and(CatchUp::owes);
+        if !owes || self.current().iter().any(|route| route.is_leaving() && !route.has_left()) {
+            self.current().iter().for_each(Route::rested);
+        }
         self.hand_over(&[], false).await;
-        let behind = if self.cell.is_completed() { Behind::default() } else { self.behind(self.away) };
-        self.current().iter().for_each(|route| route.leave_behind(&behind));
+        let (completed, gap) = (self.cell.is_completed(), self.away);
+        for route in &*self.current() {
+            route.leave_behind(self.behind(route, !completed, gap.filter(|_| !completed)));
+        }
     }
 
-    /// What the stream may still have, or have had.
-    fn behind(&self, gap: Option<Timestamp>) -> Behind {
-        Behind { rest: self.catch_up.as_ref().and_then(CatchUp::rest), gap }
+    /// What a rule takes along that leaves: `whole`, or without what its new stream carries.
+    fn behind(&self, route: &Route, whole: bool, gap: Option<Timestamp>) -> Behind {
+        let rest = self.catch_up.as_ref().and_then(|catch_up| catch_up.rest_of(whole, &route.waiting()));
+        Behind { rest, gap }
     }
 
     /// Waits until the next attempt is due; false when there is to be none.
@@ -206,13 +211,24 @@ impl Feed {
         if let Some(end) = self.opened(asked).await {
             return end;
         }
-        let messages = if let Some(messages) = messages {
-            messages
-        } else {
-            select! {
-                () = self.closing.cancelled() => return End::Closed,
-                messages = subscribing => messages,
-            }
+        let messages = match messages {
+            Some(messages) => messages,
+            None => loop {
+                let patience = self.current().iter().filter_map(Route::patience).min();
+                select! {
+                    () = self.closing.cancelled() => return End::Closed,
+                    messages = &mut subscribing => break messages,
+                    () = self.stir.notified() => {}
+                    Ok(()) = self.routes.changed() => {}
+                    () = nothing_for(patience.unwrap_or_default()), if patience.is_some() => {
+                        self.leave_dry(patience);
+                        continue;
+                    }
+                }
+                if let Some(end) = self.stirred().await {
+                    return end;
+                }
+            },
         };
         match messages {
             Err(error) => End::Lost(error),
@@ -226,80 +242,36 @@ impl Feed {
         self.cell.opened(&self.herald).await;
         self.current().iter().for_each(Route::opened);
         self.catch_up.iter_mut().for_each(|catch_up| catch_up.opened(asked));
-        self.take_over();
+        self.take_over(true);
         self.recover().await
     }
 
-    /// Takes over what streams may still have had whose rules came here; returns whether there is any.
-    fn take_over(&mut self) -> bool {
-        let left: Vec<_> = self.current().iter().filter_map(Route::take_behind).collect();
-        for Behind { rest, gap } in &left {
-            match (&mut self.catch_up, rest) {
-                (Some(catch_up), Some(rest)) => catch_up.take_over(rest.clone(), now()),
-                _ => self.away = self.away.into_iter().chain(*gap).min(),
-            }
-        }
-        !left.is_empty()
-    }
-
-    /// Hands over what was missed, and tells it. An end, where the host is stopping meanwhile or the daemon went away.
-    async fn recover(&mut self) -> Option<End> {
-        let caught_up = self.catch_up().await;
-        if !matches!(caught_up, Err(Cut::Closing | Cut::Failed { without: false, .. })) {
-            self.current().iter().for_each(Route::rested);
-        }
-        let change = match (caught_up, self.away.take()) {
-            (Ok(Some(0)), _) | (Ok(None), None) => return None,
-            (Ok(Some(notifications)), _) => Change::CaughtUp { notifications },
-            (Ok(None), Some(from)) => Change::Gap { from, to: Timestamp::now(), cause: None },
-            (Err(Cut::Closing), _) => return Some(End::Closed),
-            (Err(Cut::Failed { error, without: false }), from) => {
-                self.away = from;
-                return Some(End::Lost(error));
-            }
-            (Err(Cut::Failed { error, .. }), from) => {
-                let to = Timestamp::now();
-                Change::Gap { from: from.unwrap_or(to), to, cause: Some(error.to_string()) }
-            }
-        };
-        self.herald.tell(self.cell.id, self.cell.name(), change).await;
-        (self.remaining == Some(0)).then_some(End::Completed)
-    }
-
-    /// Hands over what was missed, and returns how many notifications that were; none where nothing is to be listed.
-    async fn catch_up(&mut self) -> Result<Option<u64>, Cut> {
-        let closing = self.closing.clone();
-        let Some(catch_up) = self.catch_up.as_ref().filter(|catch_up| catch_up.owes()) else { return Ok(None) };
-        let alone = self.current().len() == 1;
-        let mut missed = catch_up.missed(alone);
-        let mut notifications = 0;
-        // What is over the rule's count is not asked for.
-        while self.remaining != Some(0) {
-            let Some(catch_up) = &self.catch_up else { return Ok(None) };
-            let batch = select! {
-                () = closing.cancelled() => return Err(Cut::Closing),
-                batch = missed.next_batch(catch_up, &self.daemon) => batch,
+    /// Takes over what rules that came here took along from their streams; returns whether there is any. What waits for
+    /// them to arrive may have to wait for what is to be listed.
+    fn take_over(&mut self, waits: bool) -> bool {
+        let routes = self.current();
+        let (alone, mut any) = (is_alone(&routes), false);
+        for route in &*routes {
+            let Some(Behind { rest, gap }) = route.take_behind(waits) else { continue };
+            any = true;
+            let (Some(catch_up), Some(rest)) = (&self.catch_up, rest) else {
+                self.away = self.away.into_iter().chain(gap).min();
+                continue;
             };
-            let Some(mut batch) = batch.map_err(|error| self.not_caught_up(error))? else {
-                self.catch_up.iter_mut().for_each(CatchUp::caught_up);
-                break;
-            };
-            batch.truncate(self.owed());
-            notifications += batch.len() as u64;
-            if let Some(catch_up) = &mut self.catch_up {
-                let ids = catch_up.ids(&batch);
-                let is_listed = |waiting: &Bytes| catch_up.id(waiting).is_some_and(|id| ids.contains(&id));
-                self.routes.borrow().iter().filter(|_| alone).for_each(|route| route.drop_waiting(is_listed));
-                catch_up.listed(&batch, now());
+            let mut passed = rest.ids();
+            let dropped = route.drop_waiting(|waiting| catch_up.id(waiting).is_some_and(|id| passed.contains(&id)));
+            self.remaining = self.remaining.map(|remaining| remaining + dropped as u64);
+            let waiting = route.waiting();
+            if !alone {
+                passed.extend(catch_up.ids(&waiting));
+                route.remember(passed);
             }
-            self.received(&batch, true).await;
+            catch_up.take_over(rest, &waiting, alone, now());
         }
-        Ok(Some(notifications))
-    }
-
-    fn not_caught_up(&mut self, error: CallError) -> Cut {
-        let without = self.catch_up.as_mut().is_none_or(|catch_up| catch_up.failed(&error));
-        Cut::Failed { error, without }
+        if any {
+            self.hold_waiting(&routes);
+        }
+        any
     }
 
     /// Hands over what comes until the stream ends.
@@ -310,14 +282,8 @@ impl Feed {
             match wake {
                 Wake::Closing => return End::Closed,
                 Wake::Stirred => {
-                    if self.take_over()
-                        && let Some(end) = self.recover().await
-                    {
+                    if let Some(end) = self.stirred().await {
                         return end;
-                    }
-                    self.hand_over(&[], false).await;
-                    if self.is_left() {
-                        return End::Closed;
                     }
                 }
                 Wake::Dry(waited) => self.leave_dry(waited),
@@ -344,6 +310,17 @@ impl Feed {
         }
     }
 
+    /// Rules are moving: takes over those that came, and what waited for them. An end, where none is left.
+    async fn stirred(&mut self) -> Option<End> {
+        if self.take_over(true)
+            && let Some(end) = self.recover().await
+        {
+            return Some(end);
+        }
+        self.hand_over(&[], false).await;
+        self.is_left().then_some(End::Closed)
+    }
+
     async fn wake(&mut self, messages: &mut Messages) -> Wake {
         let routes = self.current();
         let patience = routes.iter().filter_map(Route::patience).min();
@@ -363,8 +340,8 @@ impl Feed {
     fn leave_dry(&self, waited: Option<Duration>) {
         let routes = self.current();
         let done = routes.iter().filter(|route| route.patience().is_some_and(|patience| Some(patience) <= waited));
-        let behind = self.behind((waited < Some(DRY)).then(|| self.last_heard()));
-        done.for_each(|route| route.leave_behind(&behind));
+        let gap = (waited < Some(DRY)).then(|| self.last_heard());
+        done.for_each(|route| route.leave_behind(self.behind(route, true, gap)));
     }
 
     /// Whether all rules go on to other streams: to open this one again for them would help nobody.
@@ -405,6 +382,11 @@ impl Feed {
             _ => self.request.clone(),
         }
     }
+}
+
+/// Whether one rule is fed and no other.
+fn is_alone(routes: &[Route]) -> bool {
+    routes.iter().filter(|route| !route.has_left()).count() == 1
 }
 
 /// Returns what is next on a stream, and tells the routes when there is nothing.

@@ -6,10 +6,11 @@
 //! over. That an old stream has nothing more is known for sure only where both have brought the same; otherwise, and
 //! where it is lost, the new one lists what it may still have had, and where that cannot be, the gap is told. Two
 //! notifications are the same where their bytes are; what was handed over is on record only for as long as the new stream
-//! may still bring it, so that a later one that happens to be equal is not taken for it.
+//! may still bring it, so that a later one that happens to be equal is not taken for it. What the new one's lists bring
+//! later is told by its id: where there are lists the old one leaves behind the ids of what it has handed over.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -69,6 +70,9 @@ struct Inner {
     /// Whether the new stream has gone on alone.
     alone: bool,
     owed: Owed,
+    /// The ids of what the rule has got, or gets from what waited: a list of the new stream's may bring it again. They are
+    /// here where the new stream's feed is for other rules too, and otherwise that feed's to know.
+    passed: HashSet<u64>,
 }
 
 /// What was handed over, by hash: how often, and when last.
@@ -82,10 +86,10 @@ struct Record {
     swept: Option<Instant>,
 }
 
-/// What an old stream may still have had when it was left.
+/// What a rule takes along from the stream that it leaves.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Behind {
-    /// That, where it can be listed.
+    /// What it was handed over, and the stream may still have had; where there are lists.
     pub(super) rest: Option<Rest>,
     /// Since when it may have missed something, where it cannot.
     pub(super) gap: Option<Timestamp>,
@@ -96,9 +100,11 @@ pub(super) struct Behind {
 enum Owed {
     #[default]
     Nothing,
-    /// It waits for the new stream's feed.
+    /// The new stream's feed is to look at it, before it hands over what waits where there may be lists.
     Left(Behind),
-    /// The new stream's feed lists it: it comes before what waits.
+    /// It is to look at it some time: the new stream is not going to stand soon.
+    Late(Behind),
+    /// The new stream's feed is about to list it, or does: it comes before what waits.
     Listed,
 }
 
@@ -151,12 +157,14 @@ impl Handover {
     /// Whether the new stream has taken over all there was, so that nothing of it is to be remembered.
     pub(super) fn is_over(&self) -> bool {
         let inner = self.inner();
-        let Inner { left, waiting, handed, owed, .. } = &*inner;
-        *left && waiting.is_empty() && handed.entries.is_empty() && matches!(owed, Owed::Nothing)
+        let Inner { left, waiting, handed, owed, passed, .. } = &*inner;
+        let is_over = *left && waiting.is_empty() && handed.entries.is_empty() && matches!(owed, Owed::Nothing);
+        is_over && passed.is_empty()
     }
 
-    /// How many of these notifications of the old stream are to be handed over now, and whether it is done then. Where it
-    /// meets what the new stream has brought it is done at once, and the new one hands over what was before that.
+    /// How many of these notifications of the old stream are to be handed over now, and whether it is done then: its feed
+    /// is to leave at once, as nothing of it is taken before. Where it meets what the new stream has brought, the new one
+    /// hands over what was before that.
     pub(super) fn leaving(&self, batch: &[Bytes]) -> (usize, bool) {
         let mut inner = self.inner();
         if inner.left {
@@ -165,8 +173,6 @@ impl Handover {
         let met = batch.iter().position(|notification| inner.brought.contains_key(&hash(notification)));
         if let Some(at) = met {
             inner.waiting.splice(0..0, batch[..at].iter().cloned());
-            drop(inner);
-            self.leave();
             return (0, true);
         }
         let Inner { open, waiting, handed, met, .. } = &mut *inner;
@@ -183,7 +189,7 @@ impl Handover {
         (batch.len(), *met)
     }
 
-    /// The old stream is done with the rule: it has nothing more for it.
+    /// The old stream is done with the rule, and nothing is known of it that would matter.
     pub(super) fn leave(&self) {
         self.leave_behind(Behind::default());
     }
@@ -200,14 +206,17 @@ impl Handover {
         }
     }
 
-    /// Takes what the old stream left behind, to be listed and handed over before what waits, or told.
-    pub(super) fn take_behind(&self) -> Option<Behind> {
+    /// Takes what the old stream left behind, to be listed, or told. What waits may have to wait for that.
+    pub(super) fn take_behind(&self, waits: bool) -> Option<Behind> {
         let owed = &mut self.inner().owed;
         match mem::take(owed) {
             Owed::Left(behind) => {
-                *owed = Owed::Listed;
+                if waits {
+                    *owed = Owed::Listed;
+                }
                 Some(behind)
             }
+            Owed::Late(behind) => Some(behind),
             other => {
                 *owed = other;
                 None
@@ -223,11 +232,21 @@ impl Handover {
         }
     }
 
+    /// The new stream is not to be expected soon: whatever it was to wait for, its feed hands over what it has.
+    pub(super) fn close(&self) {
+        self.leave();
+        let owed = &mut self.inner().owed;
+        *owed = match mem::take(owed) {
+            Owed::Left(behind) => Owed::Late(behind),
+            other => other,
+        };
+    }
+
     /// Takes what the new stream brings. Returns what of it, and of what waited, is to be handed over now; none while the
-    /// old stream still has the rule.
+    /// old stream still has the rule, or what it left behind is to be looked at.
     pub(super) fn arriving(&self, batch: &[Bytes]) -> Option<Vec<Bytes>> {
         let mut inner = self.inner();
-        if inner.left {
+        if inner.left && !inner.owed.comes_first() {
             return Some(inner.go_on(batch));
         }
         for notification in batch {
@@ -250,9 +269,22 @@ impl Handover {
         self.inner().waiting.clone()
     }
 
-    /// Drops of what waits what is listed in its place.
-    pub(super) fn drop_waiting(&self, is_listed: impl Fn(&Bytes) -> bool) {
-        self.inner().waiting.retain(|notification| !is_listed(notification));
+    /// Drops of what waits what is listed in its place, or was handed over; returns how much.
+    pub(super) fn drop_waiting(&self, is_dropped: impl Fn(&Bytes) -> bool) -> usize {
+        let waiting = &mut self.inner().waiting;
+        let before = waiting.len();
+        waiting.retain(|notification| !is_dropped(notification));
+        before - waiting.len()
+    }
+
+    /// Remembers what the rule has got.
+    pub(super) fn remember(&self, passed: HashSet<u64>) {
+        self.inner().passed.extend(passed);
+    }
+
+    /// Whether the rule has got what has this id.
+    pub(super) fn has_passed(&self, id: u64) -> bool {
+        self.inner().passed.contains(&id)
     }
 
     /// Whether the new stream brought as much as may wait.
@@ -269,6 +301,13 @@ impl Handover {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owed {
+    /// Whether there may be something to be listed, which came before what waits.
+    fn comes_first(&self) -> bool {
+        matches!(self, Self::Left(behind) if behind.rest.is_some())
     }
 }
 

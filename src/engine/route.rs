@@ -1,11 +1,22 @@
 //! A route: one rule as a feed sees it, at home there or on its way from or to another feed.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::handover::{Behind, Handover};
+use super::{
+    catch_up::CatchUp,
+    handover::{Behind, Handover},
+};
 use crate::lua::RuleQueue;
+
+/// What becomes of a batch for one rule.
+pub(super) struct Part<'b> {
+    /// It is for the rule's queue now, with what waited for the rule to arrive.
+    pub(super) now: Cow<'b, [Bytes]>,
+    /// Whether the feed is done with the rule then, and is to let it go; if so, what of the batch goes on with it.
+    pub(super) done: Option<Vec<Bytes>>,
+}
 
 /// A rule that a feed hands notifications to.
 #[derive(Clone)]
@@ -18,22 +29,27 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// What of a batch is for the rule's queue now, with what waited for it to arrive; and whether the feed is done with
-    /// the rule then.
-    pub(super) fn part<'b>(&self, batch: &'b [Bytes]) -> (Cow<'b, [Bytes]>, bool) {
-        let mut part = Cow::Borrowed(batch);
-        if let Some(handover) = &self.arriving {
-            let Some(all) = handover.arriving(batch) else { return (Cow::default(), false) };
-            part = Cow::Owned(all);
+    /// What of a batch is for the rule's queue now, and whether the feed is done with the rule then. The ids of what was
+    /// listed are told by `listed`.
+    pub(super) fn part<'b>(&self, batch: &'b [Bytes], listed: Option<&CatchUp>) -> Part<'b> {
+        if self.has_left() {
+            return Part { now: Cow::default(), done: None };
         }
-        let Some(handover) = &self.leaving else { return (part, false) };
-        let (now, done) = handover.leaving(&part);
-        (Cow::Owned(part[..now].to_vec()), done)
-    }
-
-    /// The feed is done with the rule: its stream has nothing more for it.
-    pub(super) fn leave(&self) {
-        self.leaving.iter().for_each(|handover| handover.leave());
+        let mut now = Cow::Borrowed(batch);
+        if let Some(handover) = &self.arriving {
+            let has_passed = |catch_up: &CatchUp, notification: &Bytes| {
+                catch_up.id(notification).is_some_and(|id| handover.has_passed(id))
+            };
+            if let Some(catch_up) = listed {
+                now.to_mut().retain(|notification| !has_passed(catch_up, notification));
+            }
+            now = Cow::Owned(handover.arriving(&now).unwrap_or_default());
+        }
+        let Some(handover) = &self.leaving else { return Part { now, done: None } };
+        let (count, done) = handover.leaving(&now);
+        let mut now = now.into_owned();
+        let kept = now.split_off(count);
+        Part { now: Cow::Owned(now), done: done.then_some(kept) }
     }
 
     /// Whether it is on its way from or to another feed.
@@ -41,9 +57,16 @@ impl Route {
         self.arriving.is_some() || self.leaving.is_some()
     }
 
-    /// Drops of what waits for it to arrive what is listed in its place.
-    pub(super) fn drop_waiting(&self, is_listed: impl Fn(&Bytes) -> bool) {
-        self.arriving.iter().for_each(|handover| handover.drop_waiting(&is_listed));
+    /// Drops of what waits for it to arrive what is listed in its place, or was handed over; returns how much.
+    pub(super) fn drop_waiting(&self, is_dropped: impl Fn(&Bytes) -> bool) -> usize {
+        self.arriving.as_ref().map_or(0, |handover| handover.drop_waiting(&is_dropped))
+    }
+
+    /// Remembers what it has got of the stream that it comes from, or gets of what waits.
+    pub(super) fn remember(&self, passed: HashSet<u64>) {
+        if let Some(handover) = &self.arriving {
+            handover.remember(passed);
+        }
     }
 
     /// What waits for it to arrive.
@@ -59,15 +82,15 @@ impl Route {
     /// The feed's stream is gone; `for_good` where it is not to be expected back.
     pub(super) fn lost(&self, for_good: bool) {
         match &self.arriving {
-            Some(handover) if for_good => handover.leave(),
+            Some(handover) if for_good => handover.close(),
             Some(handover) => handover.lost(),
             None => {}
         }
     }
 
-    /// Takes what the stream that the rule comes from may still have had.
-    pub(super) fn take_behind(&self) -> Option<Behind> {
-        self.arriving.as_ref().and_then(|handover| handover.take_behind())
+    /// Takes what the stream that the rule comes from left behind; what waits may have to wait for that.
+    pub(super) fn take_behind(&self, waits: bool) -> Option<Behind> {
+        self.arriving.as_ref().and_then(|handover| handover.take_behind(waits))
     }
 
     /// What that stream still had was handed over, or cannot be had.
@@ -76,8 +99,10 @@ impl Route {
     }
 
     /// The feed lets a rule go that leaves, and with it what its stream may still have had.
-    pub(super) fn leave_behind(&self, behind: &Behind) {
-        self.leaving.iter().for_each(|handover| handover.leave_behind(behind.clone()));
+    pub(super) fn leave_behind(&self, behind: Behind) {
+        if let Some(handover) = &self.leaving {
+            handover.leave_behind(behind);
+        }
     }
 
     /// How long nothing must come until it may leave, where another feed waits for it.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use olvid_rules::simulator::Simulator;
+use olvid_rules::simulator::{Reply, Simulator};
 use tokio::{task::spawn_blocking, time::sleep};
 use tonic::Code;
 
@@ -95,6 +95,10 @@ impl Act {
                 simulator.refuse_subscriptions(None);
             }
             Self::Parameters => {
+                if dice.below(2) == 0 {
+                    // A daemon that is busy opens the new stream late, and what is said meanwhile is on the old one only.
+                    simulator.script("message_received", Reply::Delay(dice.millis(1500)), 1);
+                }
                 site.new_parameters();
                 saved(folder, RULES, site.rules(), dice.one_of(&WAYS)).await;
             }

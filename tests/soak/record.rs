@@ -45,6 +45,16 @@ impl Record {
         lines.join("\n")
     }
 
+    /// What became of a message, for the message of a failure.
+    fn tale(&self, number: usize, told: &Told) -> String {
+        let sent = self.sent[number];
+        let own = told.entries.iter().filter(|entry| usize::try_from(entry.number).is_ok_and(|of| of == number));
+        let handled: Vec<_> =
+            own.map(|entry| format!("by {} at {:.3?}", entry.version, entry.at.duration_since(self.begun))).collect();
+        let handled = handled.join(", ");
+        format!("{number} was sent at {sent:.3?}, handled {handled}:\n{}", self.around(sent, told))
+    }
+
     /// Every message was handled once, and in order within its discussion.
     pub(crate) fn assert_ledger(&self, told: &Told) {
         let sent = &self.sent;
@@ -62,18 +72,16 @@ impl Record {
         let wrong =
             |is: fn(usize) -> bool| -> Vec<_> { (0..times.len()).filter(|number| is(times[*number])).collect() };
         let (lost, doubled) = (wrong(|times| times == 0), wrong(|times| times > 1));
-        let turned_at = turned.first().map(|number| usize::try_from(*number).unwrap());
-        let first = lost.first().or(doubled.first()).copied().or(turned_at);
+        let turned: Vec<_> = turned.into_iter().map(|number| usize::try_from(number).unwrap()).collect();
         eprintln!("lost {}, doubled {}, out of order {}", lost.len(), doubled.len(), turned.len());
-        assert!(
-            first.is_none(),
-            "lost {lost:?}, doubled {doubled:?}, out of order {turned:?}{}",
-            first.map_or_else(String::new, |number| format!(
-                "; {number} was sent at {:.3?}:\n{}",
-                sent[number],
-                self.around(sent[number], told)
-            ))
-        );
+        let mut all = [&lost[..], &doubled, &turned].concat();
+        all.sort_unstable();
+        all.dedup();
+        // Of what belongs together, the first.
+        let firsts = all.iter().enumerate().filter(|(at, number)| *at == 0 || all[at - 1] + 50 < **number);
+        let tales: Vec<_> = firsts.map(|(_, number)| self.tale(*number, told)).collect();
+        let tales = tales.join("\n\n");
+        assert!(all.is_empty(), "lost {lost:?}, doubled {doubled:?}, out of order {turned:?}\n{tales}");
     }
 
     pub(crate) fn tell(&mut self, usages: &[Usage]) {

@@ -81,10 +81,10 @@ impl Feeds {
         drop(timeout_at(deadline, async { while self.tasks.join_next().await.is_some() {} }).await);
         self.tasks.shutdown().await;
         // From here on it is certain what each of them has handed over.
-        let left = past.iter().map(|of| (of, of.handover.take_behind().and_then(|behind| behind.rest)));
+        let left = past.iter().map(|of| (of, of.handover.take_behind(true).and_then(|behind| behind.rest)));
         let cut = under_way.iter().map(|of| (of, of.from.catch_up.as_ref().and_then(CatchUp::rest)));
         for (of, rest) in left.chain(cut) {
-            of.to.is_owed(&of.handover.waiting(), rest);
+            of.to.is_owed(of.handover.waiting(), rest);
         }
         let mut lost = Vec::new();
         let old = under_way.iter().map(|of| &of.from).filter(|from| !self.all.values().any(|to| Arc::ptr_eq(from, to)));
@@ -122,16 +122,17 @@ impl Feeds {
 impl Handle {
     /// Takes note of what its rules are still owed when all is over: what waits to be handed over, and what the stream may
     /// still have had that one came from.
-    fn is_owed(&self, waiting: &[Bytes], rest: Option<Rest>) {
-        match &self.catch_up {
-            Some(catch_up) => {
-                catch_up.hold_more(waiting.iter());
-                if let Some(rest) = rest {
-                    catch_up.take_over(rest, now());
-                }
+    fn is_owed(&self, mut waiting: Vec<Bytes>, rest: Option<Rest>) {
+        if let Some(catch_up) = &self.catch_up {
+            if let Some(rest) = rest {
+                let passed = rest.ids();
+                waiting.retain(|notification| catch_up.id(notification).is_none_or(|id| !passed.contains(&id)));
+                catch_up.take_over(rest, &waiting, true, now());
             }
-            None => drop(self.in_hand.fetch_add(waiting.len() as u64, Ordering::AcqRel)),
+            catch_up.hold_more(waiting.iter());
         }
+        // It is told where that is not kept.
+        self.in_hand.fetch_add(waiting.len() as u64, Ordering::AcqRel);
     }
 }
 

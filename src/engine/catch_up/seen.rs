@@ -27,13 +27,21 @@ pub(in crate::engine) struct Cursor {
     pub(in crate::engine) seen: Vec<(u64, u64)>,
 }
 
-/// What a stream still had when it was left: what was missed is to be listed by the parameters that were its own.
+/// What a rule takes along from a stream that it leaves: what the stream may still have had is to be listed by the
+/// parameters that were its own, and what was handed over is told by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine) struct Rest {
-    /// Parameters, and from when on.
+    /// Parameters, and from when on; none where the stream had nothing more.
     lists: Vec<(Bytes, u64)>,
-    /// Time and id of what was handed over since.
+    /// Time and id of what was handed over, as far as it is remembered.
     seen: Vec<(u64, u64)>,
+}
+
+impl Rest {
+    /// The ids of what was handed over.
+    pub(in crate::engine) fn ids(&self) -> HashSet<u64> {
+        self.seen.iter().map(|(_, id)| *id).collect()
+    }
 }
 
 /// What a feed has handed over. Times are in milliseconds since 1970.
@@ -86,21 +94,50 @@ impl Seen {
         }
     }
 
-    /// What its stream, of these parameters, still has; none while that cannot be said.
+    /// What its stream, of these parameters, still has, and what was taken; none while that cannot be said.
     pub(super) fn rest(&self, parameters: &Bytes) -> Option<Rest> {
-        let own = self.own().map(|since| (parameters.clone(), since));
-        let lists: Vec<_> = own.into_iter().chain(self.rests.iter().cloned()).collect();
-        let since = lists.iter().map(|(_, since)| *since).min()?;
-        Some(Rest { lists, seen: self.taken_since(since) })
+        let in_hand = self.in_hand.iter().flatten().map(|mark| mark.id).collect();
+        self.rest_of(parameters, true, &in_hand)
     }
 
-    /// Goes on with what another still had, beside its own.
-    pub(super) fn take_over(&mut self, rest: Rest, now: u64) {
+    /// What one rule is owed, and has got: all but these. Of its own stream only what is to be listed anyway, where
+    /// another one carries `whole` of what follows; none while that cannot be said.
+    pub(super) fn rest_of(&self, parameters: &Bytes, whole: bool, except: &HashSet<u64>) -> Option<Rest> {
+        let own = (whole || self.owed != Owed::Nothing).then(|| self.own());
+        let own = match own {
+            Some(None) if self.rests.is_empty() => return None,
+            own => own.flatten().map(|since| (parameters.clone(), since)),
+        };
+        let lists = own.into_iter().chain(self.rests.iter().cloned()).collect();
+        let seen = self.order.iter().filter(|(_, id)| !except.contains(id)).copied().collect();
+        Some(Rest { lists, seen })
+    }
+
+    /// Goes on with what another stream still had, beside its own. What that one has handed over is left out, where that
+    /// was for the only rule that is fed.
+    pub(super) fn take_over(&mut self, rest: Rest, alone: bool, now: u64) {
         self.rests.extend(rest.lists.into_iter().map(|(parameters, since)| (parameters, since.min(now))));
-        for (time, id) in rest.seen {
+        self.changes += 1;
+        for (time, id) in rest.seen.into_iter().filter(|_| alone) {
             self.listed.insert(id);
             self.insert(Mark { id, time }, now);
         }
+    }
+
+    /// Notes what another stream brought and is handed over here.
+    pub(super) fn note(&mut self, marks: impl Iterator<Item = Mark>, now: u64) {
+        marks.for_each(|mark| self.insert(mark, now));
+    }
+
+    /// How many lists there are of what other streams still had.
+    pub(super) fn rests(&self) -> usize {
+        self.rests.len()
+    }
+
+    /// The lists of what other streams still had, but for so many that are known.
+    pub(super) fn lists_after(&self, known: usize) -> Vec<(Bytes, Wanted)> {
+        let list = |(of, since): &(Bytes, u64)| (of.clone(), Wanted::Since((*since).max(self.forgotten)));
+        self.rests.iter().skip(known).map(list).collect()
     }
 
     /// The stream stands: what came since it stood last is owed.
@@ -120,8 +157,8 @@ impl Seen {
 
     /// What to list, each by its parameters; those of the stream itself are given.
     pub(super) fn lists(&self, parameters: &Bytes) -> Vec<(Bytes, Wanted)> {
-        let rests = self.rests.iter().map(|(of, since)| (of.clone(), Wanted::Since((*since).max(self.forgotten))));
-        rests.chain(self.wanted().map(|wanted| (parameters.clone(), wanted))).collect()
+        let own = self.wanted().map(|wanted| (parameters.clone(), wanted));
+        self.lists_after(0).into_iter().chain(own).collect()
     }
 
     /// What of its own is to be listed.

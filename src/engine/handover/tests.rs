@@ -130,7 +130,7 @@ impl Bench {
 
     /// Lists what the old stream had, in place of what of it waits. What the new one brings later of it is left out.
     fn list(&mut self) {
-        if self.new.is_none() || self.handover.take_behind().is_none() {
+        if self.new.is_none() || self.handover.take_behind(true).is_none() {
             return;
         }
         let rest: Vec<_> = self.old.drain(..).collect();
