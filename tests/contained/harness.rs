@@ -111,7 +111,17 @@ struct Attack {
 
 impl<'a> Host<'a> {
     /// Starts it, and waits until all streams are open.
-    pub(crate) fn start(site: &'a Site, scripts: Vec<&'a Script>, keys: &[(&str, &str)]) -> Result<Self, String> {
+    pub(crate) fn start(site: &'a Site, scripts: Vec<&'a Script>) -> Result<Self, String> {
+        Self::start_with(site, scripts, &[], &[])
+    }
+
+    /// The same, with keys of all rules and variables.
+    pub(crate) fn start_with(
+        site: &'a Site,
+        scripts: Vec<&'a Script>,
+        keys: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Result<Self, String> {
         site.write("canary.yaml", CANARY_RULE);
         let listen = format!("unix:{LISTEN}");
         let fixed = ["run", "--log-format", "json", "--listen", &listen, "canary.yaml"];
@@ -128,8 +138,9 @@ impl<'a> Host<'a> {
         }
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         site.simulator.script("keycloak_user_list", Reply::Never, 1000);
-        let command = with_program(&site.command(&arguments), "OLVID_RULES_TEST_PROGRAM");
-        let told = Told::start(&mut { command });
+        let mut command = with_program(&site.command(&arguments), "OLVID_RULES_TEST_PROGRAM");
+        command.envs(variables.iter().copied());
+        let told = Told::start(&mut command);
         let opened = |lines: &[Line]| {
             let events = lines.iter().filter(|line| line.event["event"] == "feed_opened");
             events.map(|line| line.event["streams"].as_u64().unwrap_or(1)).sum::<u64>() > scripts.len() as u64
@@ -355,7 +366,7 @@ pub(crate) fn attack(scripts: &[Script], family: &str) {
 }
 
 fn attack_together(site: &Site, scripts: Vec<&Script>, complaints: &mut Complaints) {
-    let mut host = match Host::start(site, scripts, &[]) {
+    let mut host = match Host::start(site, scripts) {
         Ok(host) => host,
         Err(complaint) => return complaints.add("host", complaint),
     };

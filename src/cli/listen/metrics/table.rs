@@ -318,9 +318,12 @@ pub(super) const SECTIONS: &[Section] = &[
             one(Counter, "process_cpu", "CPU of the process.", |all| Some(all.usage?.cpu.as_secs_f64().into()))
                 .in_seconds(),
             one(Gauge, "process_resident_memory", "Its memory.", |all| Some(all.usage?.resident.into())).in_bytes(),
-            one(Gauge, "olvid_rules_heap", "Memory that it uses, what lies free between left out.", |all| {
-                Some(all.usage?.heap?.into())
-            })
+            one(
+                Gauge,
+                "olvid_rules_heap",
+                "Memory that it uses, with what glibc keeps for each thread (up to 200 KiB); what else lies free is left out.",
+                |all| Some(all.usage?.heap?.into()),
+            )
             .in_bytes(),
             one(Gauge, "process_virtual_memory", "Its addresses.", |all| Some(all.usage?.virtual_size.into()))
                 .in_bytes(),
