@@ -11,8 +11,12 @@ mod site;
 use std::{
     fmt::Write as _,
     fs,
-    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
-    process::Command,
+    io::Read as _,
+    os::unix::{
+        fs::PermissionsExt as _,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
+    process::{Child, Command, Stdio},
 };
 
 use process::{Process, events};
@@ -119,12 +123,15 @@ fn limits_that_are_more_than_the_machine_has_end_it_for_its_service_manager_to_s
     assert!(log.iter().any(|line| line.starts_with("memory allocation of ")), "{log:#?}");
 }
 
-/// As a user that nobody else has, whose threads are counted.
-fn with_threads(threads: usize) -> String {
-    let user = 64_000 + std::process::id() % 1000;
-    format!(
-        "exec setpriv --reuid={user} --regid={user} --clear-groups prlimit --nproc={threads} \"$0\" run --log-format json"
-    )
+/// A user that no other test has, whose threads are counted.
+fn user(test: u32) -> String {
+    let user = 60_000 + test * 1000 + std::process::id() % 1000;
+    format!("setpriv --reuid={user} --regid={user} --clear-groups")
+}
+
+/// As a user with so many threads.
+fn with_threads(threads: usize, user: &str) -> String {
+    format!("exec {user} prlimit --nproc={threads} \"$0\" run --log-format json")
 }
 
 fn may_be_others() -> bool {
@@ -152,11 +159,65 @@ fn without_threads_it_says_so_and_ends() {
     for (threads, code) in [(1, 74), (2, 74), (3, 1)] {
         let site = site();
         open(&site);
-        let (status, log) = start(&site, &with_threads(threads), "").process.ended();
+        let (status, log) = start(&site, &with_threads(threads, &user(1)), "").process.ended();
         assert_eq!(status.code(), Some(code), "{log:#?}");
         assert!(log.iter().any(|line| line.contains("Resource temporarily unavailable")), "{log:#?}");
         assert!(!log.iter().any(|line| line.contains("panicked")), "{log:#?}");
     }
+}
+
+/// Other processes of a user.
+struct Others(Child);
+
+impl Others {
+    fn start(user: &str, count: usize) -> Self {
+        let script = format!("for other in $(seq {count}); do {user} sleep 60 & done; echo; wait");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut others = Self(command.spawn().unwrap());
+        others.0.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        others
+    }
+}
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        drop(Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).status());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_host_that_gets_no_more_threads_goes_on() {
+    if !may_be_others() {
+        return;
+    }
+    let site = site();
+    open(&site);
+    let user = user(2);
+    let host = start(&site, &with_threads(30, &user), "");
+    host.process.events("feed_opened", 1);
+    // For longer than the runtime keeps threads that have nothing to do, where it is not told to.
+    std::thread::sleep(std::time::Duration::from_secs(11));
+    let others = Others::start(&user, 30);
+    site.write("a.lua", versioned("two"));
+    let refused = host.reloads(1).remove(0);
+    assert_eq!(refused["result"], "rejected", "{refused}");
+    let told = |line: &String| line.contains("Resource temporarily unavailable");
+    host.process.when("the cause", |lines| lines.iter().any(told).then_some(()));
+    site.emit(1, "x");
+    host.until_said("one x 1");
+    drop(others);
+    // They are gone when their parents have taken note of it, which takes a moment.
+    let applied = |attempt: usize| {
+        site.write("a.lua", format!("{} -- {attempt}", versioned("three")));
+        host.reloads(2 + attempt)[1 + attempt]["result"] == "applied"
+    };
+    assert!((0..20).any(applied));
+    site.emit(1, "y");
+    host.until_said("three y 1");
+    let log = host.stop();
+    assert!(!log.iter().any(|line| line.contains("panicked")), "{log:#?}");
 }
 
 #[test]
@@ -214,7 +275,13 @@ const KEPT: &str = "--catch-up --state-directory state";
 #[test]
 fn a_state_that_cannot_be_written_is_told_and_nothing_stops_for_it() {
     // No file may grow: the same as a full disk, and as a directory that is read-only for root, too.
-    for (first, cause) in [("ulimit -f 0", "File too large"), ("echo > state", "exists")] {
+    let mut cases = vec![("ulimit -f 0".to_owned(), "File too large"), ("echo > state".to_owned(), "exists")];
+    if may_mount() {
+        let full = "head -c 16k /dev/zero > state/others || true";
+        cases.push((mounted(full), "No space left on device"));
+        cases.push((mounted("mount -o remount,ro state"), "Read-only file system"));
+    }
+    for (first, cause) in &cases {
         let site = site();
         let host = start(&site, first, KEPT);
         host.process.events("feed_opened", 1);
@@ -223,8 +290,26 @@ fn a_state_that_cannot_be_written_is_told_and_nothing_stops_for_it() {
         let log = host.stop();
         let told: Vec<_> =
             events(&log, "notice").iter().map(|event| event["message"].as_str().unwrap().to_owned()).collect();
-        assert!(told.iter().any(|told| told.contains("state") && told.contains(cause)), "{first}: {told:#?}");
+        assert!(told.iter().any(|told| told.contains("state") && told.contains(*cause)), "{first}: {told:#?}");
     }
+}
+
+/// A state directory that is a small disk of its own, after this was done.
+fn mounted(then: &str) -> String {
+    let within = format!("mount -t tmpfs -o size=16k none state\n{then}\nexec \"$0\" run --log-format json {KEPT}");
+    format!("mkdir state\nexec unshare -m sh -ec '{within}' \"$0\"")
+}
+
+fn may_mount() -> bool {
+    let tried = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    let may = tried.is_ok_and(|tried| tried.status.success());
+    if !may {
+        #[expect(clippy::print_stderr, reason = "a skipped part must be seen")]
+        {
+            eprintln!("skipped: it takes root to mount a disk that is full or read-only");
+        }
+    }
+    may
 }
 
 #[test]

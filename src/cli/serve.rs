@@ -1,6 +1,6 @@
 //! `run`: loads, connects, serves, and stops when asked. It never ends because the daemon went away.
 
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -49,6 +49,12 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
     })
 }
 
+/// Threads that read and write files, and ask for names.
+const FILE_THREADS: usize = 8;
+
+/// They do not end before the host does.
+const FOR_EVER: Duration = Duration::from_hours(1_000_000);
+
 /// An end with an exit code, and what is to be said of it.
 struct End {
     code: u8,
@@ -60,10 +66,13 @@ fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter, service: &Se
     for notice in found.notices {
         reporter.emit(&Event::Notice(notice));
     }
-    // One thread for all sockets: a runtime of several costs nearly twice the CPU for each notification.
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    // The runtime needs one for reading files, and panics where there is none to be had.
+    // One thread for all sockets: a runtime of several costs nearly twice the CPU for each notification. Those for files
+    // and names stay: where there are some, tokio waits for one of them if no other is to be had, and else it panics.
+    let mut builder = runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(FILE_THREADS).thread_keep_alive(FOR_EVER);
+    let runtime = builder.build().map_err(failed)?;
     drop(thread::Builder::new().spawn(|| ()).map_err(failed)?.join());
+    drop(runtime.spawn_blocking(|| ()));
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
         serve(arguments, (sources, found.key_files), &daemon, reporter, service).await

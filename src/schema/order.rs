@@ -103,12 +103,12 @@ pub(super) fn submessage<'b>(
 ) -> Result<Option<Cow<'b, [u8]>>, WireError> {
     let mut reader = Reader::new(plan, bytes);
     let mut first = None;
-    while let Some((found, value)) = reader.advance()? {
+    while let Some(value) = reader.seek(index)? {
         match value {
-            Value::Message(_) if found == index && first.is_some() => {
+            Value::Message(_) if first.is_some() => {
                 return wire::merged(plan, bytes, index).map(|all| Some(Cow::Owned(all)));
             }
-            Value::Message(part) if found == index => first = Some(part),
+            Value::Message(part) => first = Some(part),
             _ => {}
         }
     }
@@ -119,10 +119,8 @@ pub(super) fn submessage<'b>(
 pub(super) fn last_value<'b>(plan: &Message, bytes: &'b [u8], index: usize) -> Result<Option<Value<'b>>, WireError> {
     let mut reader = Reader::new(plan, bytes);
     let mut last = None;
-    while let Some((found, value)) = reader.advance()? {
-        if found == index {
-            last = Some(value);
-        }
+    while let Some(value) = reader.seek(index)? {
+        last = Some(value);
     }
     Ok(last)
 }

@@ -92,6 +92,23 @@ impl<'p, 'b> Reader<'p, 'b> {
     }
 }
 
+impl<'b> Reader<'_, 'b> {
+    /// Returns the next value of one singular field. What is between is passed over, whatever it holds: a text there may be
+    /// none.
+    #[inline]
+    pub fn seek(&mut self, index: usize) -> Result<Option<Value<'b>>, WireError> {
+        let field = &self.plan.fields[index];
+        while !self.bytes.is_empty() {
+            let (number, wire) = tag(&mut self.bytes)?;
+            if number == field.number {
+                return scalar(&field.kind, wire, number, &mut self.bytes).map(Some);
+            }
+            skip(&mut self.bytes, number, wire, 0)?;
+        }
+        Ok(None)
+    }
+}
+
 /// Concatenates all occurrences of a singular message field, which merges them; a sibling of its oneof starts anew.
 pub fn merged(plan: &Message, bytes: &[u8], index: usize) -> Result<Vec<u8>, WireError> {
     let mut reader = Reader::new(plan, bytes);
@@ -160,6 +177,15 @@ fn zigzag(value: u64) -> i64 {
 
 #[inline]
 fn varint(from: &mut &[u8]) -> Result<u64, WireError> {
+    // Tags, lengths, flags and enums mostly have one byte.
+    if let [byte @ ..0x80, rest @ ..] = *from {
+        *from = rest;
+        return Ok(u64::from(*byte));
+    }
+    long_varint(from)
+}
+
+fn long_varint(from: &mut &[u8]) -> Result<u64, WireError> {
     let mut value = 0u64;
     for (at, byte) in from.iter().take(10).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * at);

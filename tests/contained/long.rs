@@ -44,7 +44,7 @@ const UNCACHED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")
 
 /// Little time for each attack, and all that it says.
 const HURRIED: [(&str, &str); 5] =
-    [("cpu", "20ms"), ("timeout", "200ms"), ("log_rate", "0"), ("command_rate", "0"), ("loop_limit", "0")];
+    [("cpu", "10ms"), ("timeout", "100ms"), ("log_rate", "0"), ("command_rate", "0"), ("loop_limit", "0")];
 
 /// Notifications of one measurement, by handler.
 const HANDLERS: [(&str, &str, usize); 2] = [
