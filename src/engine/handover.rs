@@ -139,12 +139,12 @@ impl Handover {
         self.inner().handed.emptied();
     }
 
-    /// How long nothing must come on the old stream for it to be done; none while the new one is not open.
+    /// How long nothing must come on the old stream for it to be done; none while the new one is not open, or once it is.
     ///
     /// The longer the new one is there the less: a busy stream that shares nothing with it would keep the rule for ever.
     /// Of a stream that lags behind, what is ready is still read first.
     pub(super) fn patience(&self) -> Option<Duration> {
-        let over = self.inner().open?.elapsed().saturating_sub(LAG).as_secs();
+        let over = self.inner().waited_for()?.elapsed().saturating_sub(LAG).as_secs();
         let halved =
             u32::try_from(over).ok().and_then(|over| 2_u32.checked_pow(over)).map_or(Duration::ZERO, |by| DRY / by);
         Some(if halved < SHORTEST { Duration::ZERO } else { halved })
@@ -312,6 +312,11 @@ impl Owed {
 }
 
 impl Inner {
+    /// Since when the new stream, open, waits for the old one to be done.
+    fn waited_for(&self) -> Option<Instant> {
+        self.open.filter(|_| !self.left)
+    }
+
     /// What the new stream hands over once it has the rule.
     fn go_on(&mut self, batch: &[Bytes]) -> Vec<Bytes> {
         let is_listed = matches!(self.owed, Owed::Listed);

@@ -261,3 +261,10 @@ async fn what_is_on_record_is_bounded() {
     }
     panic!("it takes any number");
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_stream_that_has_let_the_rule_go() {
+    let handover = gone(&[1]);
+    advance(Duration::from_mins(1)).await;
+    assert_eq!(handover.patience(), None);
+}
