@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
 }
 
 /// Threads that read and write files, and ask for names.
-const FILE_THREADS: usize = 8;
+const FILE_THREADS: usize = 4;
 
 /// They do not end before the host does.
 const FOR_EVER: Duration = Duration::from_hours(1_000_000);

@@ -29,7 +29,7 @@ const ROUNDS: usize = 10;
 const SAVES: usize = 4;
 
 /// Threads for files and names, which stay.
-const FILES: u64 = 8;
+const FILES: u64 = 4;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
