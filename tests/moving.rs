@@ -48,6 +48,35 @@ fn numbered(numbers: std::ops::Range<u64>) -> Vec<String> {
     numbers.map(|number| format!("m{number}")).collect()
 }
 
+/// `m0` was said, then the daemon went away, then `m1` was said.
+async fn with_the_daemon_away() -> Host {
+    let host = setup().start().await;
+    host.say("alice", "m0");
+    host.until_said(1).await;
+    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    host.simulator.kill_streams(None, Code::Unavailable, "gone");
+    until_lost(&host).await;
+    host.say("alice", "m1");
+    host
+}
+
+/// The rule moves to a stream that the daemon opens when the gate says so; `m0` was handled before, and `m1` since.
+async fn with_a_stream_held_back() -> (Host, Arc<Notify>) {
+    let mut host = setup().start().await;
+    host.say("alice", "m0");
+    host.until_said(1).await;
+    let gate = Arc::new(Notify::new());
+    host.simulator.script("message_received", Reply::Hold(Arc::clone(&gate)), 1);
+    edit(&mut host, &rules("m")).await;
+    host.say("alice", "m1");
+    host.until_said(2).await;
+    (host, gate)
+}
+
+async fn until_lost(host: &Host) {
+    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
+}
+
 /// The daemon takes streams again: what was said until now, and what is said then, is handled once and in order.
 async fn all_are_there_when_the_daemon_is_back(host: Host) {
     host.simulator.refuse_subscriptions(None);
@@ -59,13 +88,7 @@ async fn all_are_there_when_the_daemon_is_back(host: Host) {
 
 #[tokio::test]
 async fn what_comes_while_the_daemon_refuses_streams_is_caught_up_by_a_rule_that_changed_meanwhile() {
-    let mut host = setup().start().await;
-    host.say("alice", "m0");
-    host.until_said(1).await;
-    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
-    host.simulator.kill_streams(None, Code::Unavailable, "gone");
-    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
-    host.say("alice", "m1");
+    let mut host = with_the_daemon_away().await;
     edit(&mut host, &rules("m")).await;
     host.say("alice", "m2");
     all_are_there_when_the_daemon_is_back(host).await;
@@ -73,13 +96,7 @@ async fn what_comes_while_the_daemon_refuses_streams_is_caught_up_by_a_rule_that
 
 #[tokio::test]
 async fn what_is_still_to_be_caught_up_goes_on_with_a_rule_over_streams_that_were_never_open() {
-    let mut host = setup().start().await;
-    host.say("alice", "m0");
-    host.until_said(1).await;
-    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
-    host.simulator.kill_streams(None, Code::Unavailable, "gone");
-    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
-    host.say("alice", "m1");
+    let mut host = with_the_daemon_away().await;
     let refused = |host: &Host| {
         host.events().iter().filter(|event| matches!(event, Event::FeedWaiting { .. } | Event::FeedLost { .. })).count()
     };
@@ -94,33 +111,18 @@ async fn what_is_still_to_be_caught_up_goes_on_with_a_rule_over_streams_that_wer
 
 #[tokio::test]
 async fn what_the_old_stream_still_had_when_both_were_lost_is_caught_up() {
-    let mut host = setup().start().await;
-    host.say("alice", "m0");
-    host.until_said(1).await;
-    let gate = Arc::new(Notify::new());
-    host.simulator.script("message_received", Reply::Hold(Arc::clone(&gate)), 1);
-    edit(&mut host, &rules("m")).await;
-    host.say("alice", "m1");
-    host.until_said(2).await;
+    let (host, gate) = with_a_stream_held_back().await;
     host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
     host.simulator.drop_connections();
     gate.notify_one();
-    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
+    until_lost(&host).await;
     host.say("alice", "m2");
     all_are_there_when_the_daemon_is_back(host).await;
 }
 
 #[tokio::test]
 async fn what_the_old_stream_brought_before_the_new_one_stood_is_not_caught_up_later() {
-    let mut host = setup().start().await;
-    host.say("alice", "m0");
-    host.until_said(1).await;
-    // The daemon takes its time until the new stream carries anything.
-    let gate = Arc::new(Notify::new());
-    host.simulator.script("message_received", Reply::Hold(Arc::clone(&gate)), 1);
-    edit(&mut host, &rules("m")).await;
-    host.say("alice", "m1");
-    host.until_said(2).await;
+    let (host, gate) = with_a_stream_held_back().await;
     gate.notify_one();
     host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
     host.say("alice", "m2");
@@ -275,7 +277,7 @@ async fn a_rule_that_changes_before_its_stream_was_ever_open_still_starts_with_w
     simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
     let url = simulator.url();
     let mut host = setup().file("rules.yaml", with("^m")).start_with(simulator, url).await;
-    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedLost { .. })).then_some(())).await;
+    until_lost(&host).await;
     host.say("alice", "m0");
     edit(&mut host, &with("m")).await;
     host.say("alice", "m1");

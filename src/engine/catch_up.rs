@@ -29,7 +29,7 @@ pub use cursors::Cursors;
 pub(super) use seen::Rest;
 use seen::{Cursor, Seen};
 
-use super::BATCH;
+use super::{BATCH, route::Route};
 use crate::{
     daemon::{CallError, Daemon, Disposition, Messages},
     schema::{
@@ -177,6 +177,11 @@ impl CatchUp {
     /// The id of a notification.
     pub(super) fn id(&self, notification: &Bytes) -> Option<u64> {
         self.mark(notification).map(|mark| mark.id)
+    }
+
+    /// Drops of what waits for a rule to arrive what has one of these ids; returns how much.
+    pub(super) fn drop_waiting(&self, route: &Route, ids: &HashSet<u64>) -> u64 {
+        route.drop_waiting(|waiting| self.id(waiting).is_some_and(|id| ids.contains(&id))) as u64
     }
 
     /// Takes note of a batch of [`Missed`] that is about to be handed over, and is in hand until then.

@@ -259,8 +259,7 @@ impl Feed {
                 continue;
             };
             let mut passed = rest.ids();
-            let dropped = route.drop_waiting(|waiting| catch_up.id(waiting).is_some_and(|id| passed.contains(&id)));
-            self.remaining = self.remaining.map(|remaining| remaining + dropped as u64);
+            self.remaining = self.remaining.map(|left| left + catch_up.drop_waiting(route, &passed));
             let waiting = route.waiting();
             if !alone {
                 passed.extend(catch_up.ids(&waiting));

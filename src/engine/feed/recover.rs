@@ -1,6 +1,5 @@
 //! What a feed's stream missed: listed before the stream is read, and told, or told as a gap.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::select;
 
@@ -73,10 +72,9 @@ impl Feed {
             notifications += batch.len() as u64;
             if let Some(catch_up) = &mut self.catch_up {
                 let ids = catch_up.ids(&batch);
-                let is_listed = |waiting: &Bytes| catch_up.id(waiting).is_some_and(|id| ids.contains(&id));
-                let dropped = |route: &Route| route.drop_waiting(is_listed) as u64;
+                let dropped = |route: &Route| catch_up.drop_waiting(route, &ids);
                 let dropped: u64 = self.routes.borrow().iter().filter(|_| alone).map(dropped).sum();
-                self.remaining = self.remaining.map(|remaining| remaining + dropped);
+                self.remaining = self.remaining.map(|left| left + dropped);
                 catch_up.listed(&batch, now());
             }
             self.received(&batch, true).await;
