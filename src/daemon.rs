@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use http::uri::PathAndQuery;
 use tokio::{runtime::Handle, select, sync::watch};
 use tonic::{
     Request, Status, Streaming,
@@ -19,6 +20,7 @@ use crate::schema::Method;
 
 pub mod codec;
 mod connection;
+mod crossing;
 mod error;
 mod exchange;
 mod preface;
@@ -31,6 +33,7 @@ use codec::RawCodec;
 pub use connection::STREAMS_PER_CONNECTION;
 pub(crate) use connection::pauses;
 use connection::{Gate, Lease, Pool, Purpose};
+use crossing::Crossing;
 pub use error::{CallError, Disposition};
 use exchange::Exchange;
 pub use probe::{Probe, Reached, Secured};
@@ -137,6 +140,7 @@ struct Inner {
     gate: Arc<Gate>,
     subscriptions: Pool,
     commands: Pool,
+    crossing: Arc<Crossing>,
 }
 
 /// What authenticates us, for the time being.
@@ -192,10 +196,11 @@ impl Daemon {
         let io = Handle::try_current().map_err(|error| CallError::internal(error.to_string()))?;
         let gate = Arc::<Gate>::default();
         let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions, io.clone(), Arc::clone(&gate));
+        let crossing = Crossing::new(io.clone());
         let commands = Pool::new(target, Purpose::Commands, io, Arc::clone(&gate));
         let keys = watch::Sender::new(Keys { client: client_key, admin });
         let line_of_key = tls.line_of_key();
-        Ok(Self(Arc::new(Inner { url, max_message_size, keys, line_of_key, gate, subscriptions, commands })))
+        Ok(Self(Arc::new(Inner { url, max_message_size, keys, line_of_key, gate, subscriptions, commands, crossing })))
     }
 
     /// Where it connects to, as the user wrote it.
@@ -231,7 +236,10 @@ impl Daemon {
 
     /// Sends one request and waits for its one answer.
     pub async fn unary(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
-        again_once(|| self.ask(method, admin, request.clone())).await
+        let (daemon, path) = (self.clone(), path(method)?);
+        let call = async move { again_once(|| daemon.ask(path.clone(), admin, request.clone())).await };
+        let ended = || Err(CallError::internal("the host is stopping".to_owned()));
+        self.0.crossing.make(call).await.unwrap_or_else(ended)
     }
 
     /// Sends one request and reads a stream of answers.
@@ -255,10 +263,10 @@ impl Daemon {
         }
     }
 
-    async fn ask(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
+    async fn ask(&self, path: PathAndQuery, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
         let lease = self.0.commands.lease().await?;
         let keys = self.keys();
-        match self.grpc(&lease).unary(keys.sign(request, admin), path(method)?, RawCodec).await {
+        match self.grpc(&lease).unary(keys.sign(request, admin), path, RawCodec).await {
             Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(keys.hide(lease.failed(&status).await)),
         }
@@ -385,6 +393,6 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long a daemon that is asked whether it is there may take to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(8);
 
-fn path(method: &Method) -> Result<http::uri::PathAndQuery, CallError> {
+fn path(method: &Method) -> Result<PathAndQuery, CallError> {
     method.path.parse().map_err(|_| CallError::internal(format!("`{}` is no path", method.path)))
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::AtomicU64;
 use crate::diagnostic::Diagnostic;
 
 mod alarm;
+#[doc(hidden)]
+pub mod bare;
 mod bucket;
 mod buffers;
 mod call;
@@ -19,8 +21,6 @@ mod durations;
 mod failure;
 mod fault;
 mod files;
-#[doc(hidden)]
-pub mod fuzzing;
 mod host;
 mod interrupt;
 mod json;

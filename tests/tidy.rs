@@ -96,8 +96,9 @@ const NAMES: &[(&str, &[&str])] = &[
     ("simulator/direct", &["name", "size"]),
 ];
 
-/// The only modules with unsafe code: the interrupt that ends runs, and what takes keys out of the environment.
-const UNSAFE: &[&str] = &["lua/interrupt", "cli/environment"];
+/// The only modules with unsafe code: the interrupt that ends runs, what builds tables, and what takes keys out of the
+/// environment.
+const UNSAFE: &[&str] = &["lua/interrupt", "lua/convert/build", "cli/environment"];
 
 /// The only places that know what messages mean: the simulated world, its filters, and the people in it.
 const WORLD: &[&str] = &["simulator/world", "simulator/filters", "simulator/chat"];

@@ -4,10 +4,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use olvid_rules::lua::bare::Bare;
+
+thread_local!(static VM: Bare = Bare::new().unwrap());
 
 fuzz_target!(|text: &[u8]| {
-    if let Some(once) = olvid_rules::lua::fuzzing::json(text) {
-        let twice = olvid_rules::lua::fuzzing::json(once.to_string().as_bytes());
-        assert_eq!(twice.as_ref(), Some(&once), "{}", String::from_utf8_lossy(text));
-    }
+    VM.with(|vm| {
+        if let Some(once) = vm.json(text) {
+            let twice = vm.json(once.to_string().as_bytes());
+            assert_eq!(twice.as_ref(), Some(&once), "{}", String::from_utf8_lossy(text));
+        }
+    });
 });

@@ -5,6 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mlua::{Function, Lua, LuaString};
+use olvid_rules::lua::bare::Bare;
 
 const EVERYTHING: &str = include_str!("../../src/lua/library/tests/everything.lua");
 
@@ -14,7 +15,7 @@ struct Side {
     show: Function,
 }
 
-thread_local!(static BOTH: [Side; 2] = [side(olvid_rules::lua::fuzzing::library()), side(Ok(Lua::new()))]);
+thread_local!(static BOTH: [Side; 2] = [side(Bare::new().map(|bare| bare.lua)), side(Ok(Lua::new()))]);
 
 fn side(lua: mlua::Result<Lua>) -> Side {
     let lua = lua.unwrap();

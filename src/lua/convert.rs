@@ -12,13 +12,18 @@ use std::{
     sync::Arc,
 };
 
-use mlua::{Lua, LuaString, Table, Value as LuaValue};
+use mlua::{IntoLua, Lua, Table, Value as LuaValue};
+
+mod build;
 
 use crate::schema::{
     Cardinality, Field, Kind, Message,
     encode::{Datum, View},
-    wire::{self, Reader, Value},
 };
+use build::{Absent, Constant, FieldPlan, Plan};
+
+/// Where what marks a list is among the constants.
+const LIST: Constant = 1;
 
 /// The conversions of one VM.
 ///
@@ -28,23 +33,10 @@ pub(super) struct Converter {
     /// Metatables by message name.
     metatables: RefCell<HashMap<String, Table>>,
     list: Table,
-}
-
-/// A message's plan with what this VM needs of it: its keys as Lua strings, made once.
-struct Plan {
-    message: Arc<Message>,
-    fields: Vec<FieldPlan>,
-    metatable: Option<Table>,
-}
-
-struct FieldPlan {
-    key: LuaString,
-    /// What stands for an absent value.
-    default: LuaValue,
-    /// The names of an enum's numbers.
-    names: Vec<(i32, LuaString)>,
-    /// The plan of a message field.
-    inner: Option<Rc<Plan>>,
+    /// What tables are built with: the keys, the names of enums, and the metatables.
+    constants: Table,
+    /// Where words are among them.
+    words: RefCell<HashMap<String, Constant>>,
 }
 
 /// The names that a table of the host's has entries under.
@@ -53,35 +45,11 @@ pub(super) fn names_in(table: &Table) -> BTreeSet<String> {
     pairs.filter_map(|(key, _)| Some(key.as_string()?.to_string_lossy())).collect()
 }
 
-/// Which fields of a message have occurred, and which more than once, a bit each.
-#[derive(Default)]
-struct Seen {
-    once: u64,
-    again: u64,
-}
-
-impl Seen {
-    /// Marks a field; whether it is the first time.
-    fn add(&mut self, index: usize) -> bool {
-        let bit = 1 << index;
-        let first = self.once & bit == 0;
-        self.once |= bit;
-        self.again |= if first { 0 } else { bit };
-        first
-    }
-
-    fn has(&self, index: usize) -> bool {
-        self.once & (1 << index) != 0
-    }
-
-    fn had(&self, index: usize) -> bool {
-        self.again & (1 << index) != 0
-    }
-}
-
 impl Converter {
-    pub(super) fn new(list: Table) -> Self {
-        Self { plans: RefCell::default(), metatables: RefCell::default(), list }
+    /// `list` is what lists are marked with.
+    pub(super) fn new(lua: &Lua, list: Table) -> mlua::Result<Self> {
+        let constants = lua.create_sequence_from([&list])?;
+        Ok(Self { plans: RefCell::default(), metatables: RefCell::default(), list, constants, words: RefCell::default() })
     }
 
     /// Gives the tables of a message type their methods; before the first conversion.
@@ -101,7 +69,7 @@ impl Converter {
 
     /// Makes the table of a message.
     pub(super) fn table(&self, lua: &Lua, message: &Arc<Message>, bytes: &[u8]) -> mlua::Result<Table> {
-        self.fill(lua, &*self.plan(lua, message)?, bytes)
+        build::table(lua, &self.constants, &*self.plan(message)?, bytes)
     }
 
     /// Marks a table as a list.
@@ -114,122 +82,58 @@ impl Converter {
         table.metatable().is_some_and(|metatable| metatable == self.list)
     }
 
-    fn plan(&self, lua: &Lua, message: &Arc<Message>) -> mlua::Result<Rc<Plan>> {
+    fn plan(&self, message: &Arc<Message>) -> mlua::Result<Rc<Plan>> {
         if let Some(plan) = self.plans.borrow().get(&Arc::as_ptr(message)) {
             return Ok(Rc::clone(plan));
         }
-        let fields = message.fields.iter().map(|field| self.field_plan(lua, field)).collect::<mlua::Result<_>>()?;
+        let fields = message.fields.iter().map(|field| self.field_plan(field)).collect::<mlua::Result<_>>()?;
         let metatable = self.metatables.borrow().get(&message.name).cloned();
-        let plan = Rc::new(Plan { message: Arc::clone(message), fields, metatable });
+        let metatable = metatable.map(|metatable| self.constant(metatable)).transpose()?;
+        let plan = Rc::new(Plan { message: Arc::clone(message), fields, metatable, list: LIST });
         self.plans.borrow_mut().insert(Arc::as_ptr(message), Rc::clone(&plan));
         Ok(plan)
     }
 
-    fn field_plan(&self, lua: &Lua, field: &Field) -> mlua::Result<FieldPlan> {
+    fn field_plan(&self, field: &Field) -> mlua::Result<FieldPlan> {
         let mut names = Vec::new();
         let mut inner = None;
         match &field.kind {
             Kind::Enum(plan) => {
                 for value in &plan.values {
-                    names.push((value.number, lua.create_string(&value.name)?));
+                    names.push((value.number, self.word(&value.name)?));
                 }
             }
-            Kind::Message(message) => inner = Some(self.plan(lua, message)?),
+            Kind::Message(message) => inner = Some(self.plan(message)?),
             _ => {}
         }
-        let default = match &field.kind {
-            _ if field.cardinality != Cardinality::Implicit => LuaValue::Nil,
-            Kind::Bool => LuaValue::Boolean(false),
-            Kind::String | Kind::Bytes => LuaValue::String(lua.create_string("")?),
-            Kind::Float | Kind::Double => LuaValue::Number(0.0),
-            Kind::Enum(_) => enum_name(&names, 0),
-            _ => LuaValue::Integer(0),
+        let absent = match (field.cardinality, &field.kind) {
+            (Cardinality::Repeated, _) => Absent::List,
+            (Cardinality::Optional, _) => Absent::Nothing,
+            (Cardinality::Implicit, Kind::Bool) => Absent::False,
+            (Cardinality::Implicit, Kind::String | Kind::Bytes) => Absent::Constant(self.word("")?),
+            (Cardinality::Implicit, Kind::Float | Kind::Double) => Absent::Number,
+            (Cardinality::Implicit, Kind::Enum(_)) => {
+                names.iter().find(|(number, _)| *number == 0).map_or(Absent::Integer, |(_, name)| Absent::Constant(*name))
+            }
+            (Cardinality::Implicit, _) => Absent::Integer,
         };
-        Ok(FieldPlan { key: lua.create_string(&field.name)?, default, names, inner })
+        Ok(FieldPlan { key: self.word(&field.name)?, absent, names, inner })
     }
 
-    fn fill(&self, lua: &Lua, plan: &Plan, bytes: &[u8]) -> mlua::Result<Table> {
-        let message = &*plan.message;
-        let table = lua.create_table_with_capacity(0, plan.fields.len())?;
-        let mut seen = Seen::default();
-        let mut reader = Reader::new(message, bytes);
-        while let Some((index, value)) = reader.advance().map_err(mlua::Error::external)? {
-            let (field, step) = (&message.fields[index], &plan.fields[index]);
-            let first = seen.add(index);
-            if field.cardinality == Cardinality::Repeated {
-                self.append(lua, &table, step, first, value)?;
-                continue;
-            }
-            if field.oneof.is_some() {
-                for sibling in message.siblings(index).filter(|sibling| seen.has(*sibling)) {
-                    table.raw_set(&plan.fields[sibling].key, LuaValue::Nil)?;
-                }
-            }
-            // Read even where merging replaces it, as each occurrence has to be a message by itself.
-            table.raw_set(&step.key, self.value(lua, step, value)?)?;
+    /// Where a word is among the constants.
+    fn word(&self, word: &str) -> mlua::Result<Constant> {
+        if let Some(place) = self.words.borrow().get(word) {
+            return Ok(*place);
         }
-        if seen.again != 0 {
-            self.merge_repeated(lua, plan, bytes, &seen, &table)?;
-        }
-        for (index, step) in plan.fields.iter().enumerate().filter(|(index, _)| !seen.has(*index)) {
-            match message.fields[index].cardinality {
-                Cardinality::Implicit => table.raw_set(&step.key, &step.default)?,
-                Cardinality::Repeated => table.raw_set(&step.key, self.new_list(lua)?)?,
-                Cardinality::Optional => {}
-            }
-        }
-        if let Some(metatable) = &plan.metatable {
-            table.set_metatable(Some(metatable.clone()))?;
-        }
-        Ok(table)
+        let place = self.constant(word)?;
+        self.words.borrow_mut().insert(word.to_owned(), place);
+        Ok(place)
     }
 
-    /// Merges messages that occurred more than once; at the end, as at each occurrence it would cost the square.
-    fn merge_repeated(&self, lua: &Lua, plan: &Plan, bytes: &[u8], seen: &Seen, table: &Table) -> mlua::Result<()> {
-        for (index, step) in plan.fields.iter().enumerate().filter(|(index, _)| seen.had(*index)) {
-            let singular = plan.message.fields[index].cardinality != Cardinality::Repeated;
-            if singular && step.inner.is_some() && !table.raw_get::<LuaValue>(&step.key)?.is_nil() {
-                let merged = wire::merged(&plan.message, bytes, index).map_err(mlua::Error::external)?;
-                table.raw_set(&step.key, self.value(lua, step, Value::Message(&merged))?)?;
-            }
-        }
-        Ok(())
+    fn constant(&self, value: impl IntoLua) -> mlua::Result<Constant> {
+        self.constants.raw_push(value)?;
+        Ok(Constant::try_from(self.constants.raw_len()).unwrap_or(Constant::MAX))
     }
-
-    fn append(&self, lua: &Lua, table: &Table, step: &FieldPlan, first: bool, value: Value<'_>) -> mlua::Result<()> {
-        let list: Table = if first {
-            let list = self.new_list(lua)?;
-            table.raw_set(&step.key, &list)?;
-            list
-        } else {
-            table.raw_get(&step.key)?
-        };
-        list.raw_set(list.raw_len() + 1, self.value(lua, step, value)?)
-    }
-
-    fn new_list(&self, lua: &Lua) -> mlua::Result<Table> {
-        let list = lua.create_table()?;
-        self.mark_list(&list)?;
-        Ok(list)
-    }
-
-    fn value(&self, lua: &Lua, step: &FieldPlan, value: Value<'_>) -> mlua::Result<LuaValue> {
-        Ok(match (value, &step.inner) {
-            (Value::Bool(truth), _) => LuaValue::Boolean(truth),
-            (Value::Signed(number), _) => LuaValue::Integer(number),
-            (Value::Unsigned(number), _) => LuaValue::Integer(number.cast_signed()),
-            (Value::Float(number), _) => LuaValue::Number(number),
-            (Value::Text(text), _) => LuaValue::String(lua.create_string(text)?),
-            (Value::Enum(number), _) => enum_name(&step.names, number),
-            (Value::Message(bytes), Some(plan)) => LuaValue::Table(self.fill(lua, plan, bytes)?),
-            (Value::Bytes(bytes) | Value::Message(bytes), _) => LuaValue::String(lua.create_string(bytes)?),
-        })
-    }
-}
-
-fn enum_name(names: &[(i32, LuaString)], number: i32) -> LuaValue {
-    let known = names.iter().find(|(known, _)| *known == number);
-    known.map_or_else(|| LuaValue::Integer(number.into()), |(_, name)| LuaValue::String(name.clone()))
 }
 
 /// A Lua value as the encoder sees it.

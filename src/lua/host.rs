@@ -85,7 +85,7 @@ impl Host {
         list.raw_set("__name", "list")?;
         list.raw_set("__metatable", false)?;
         Ok(Rc::new(Self {
-            converter: Converter::new(list),
+            converter: Converter::new(lua, list)?,
             files,
             script,
             reporter,

@@ -6,7 +6,6 @@
 //! worker that is gone or stuck therefore holds no notification back.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,6 +15,8 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
+
+mod waiting;
 
 use super::{
     Counters,
@@ -30,6 +31,7 @@ use crate::{
     rules::{Order, Rule},
     schema::order::OrderKey,
 };
+use waiting::{Notification, Waiting};
 
 /// Notifications of one rule that are queued or running: about one second of a busy group; when all are out, the feed
 /// waits.
@@ -87,7 +89,7 @@ pub(super) struct Lane {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Waiting>,
+    waiting: Waiting,
     /// Runs under way, over all workers. At most as many as there are credits.
     claims: Vec<Claimed>,
     next_claim: u64,
@@ -97,14 +99,6 @@ struct State {
     /// Whether the worker has a mail about it that it has not looked into yet.
     told: bool,
     retired: bool,
-}
-
-struct Waiting {
-    /// Read when it is first looked at, where the order asks for it.
-    key: Option<u64>,
-    bytes: Bytes,
-    caught_up: bool,
-    arrived: Instant,
 }
 
 struct Claimed {
@@ -233,9 +227,7 @@ impl Lane {
         }
         self.counters.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
         self.all.queued.fetch_add(batch.len() as u64, Ordering::AcqRel);
-        let arrived = self.clock.instant();
-        let waiting = |bytes: &Bytes| Waiting { key: None, bytes: bytes.clone(), caught_up, arrived };
-        state.waiting.extend(batch.iter().map(waiting));
+        state.waiting.extend(batch, caught_up, self.clock.instant());
         state.tell(self);
         true
     }
@@ -281,7 +273,10 @@ impl Lane {
     pub(super) fn release(self: &Arc<Self>, generation: u64, claim: u64, ended: Ended, took: Option<Duration>) -> bool {
         let mut state = self.state();
         let Some(at) = state.claims.iter().rposition(|claimed| claimed.id == claim) else { return false };
-        state.claims.swap_remove(at);
+        let key = state.claims.swap_remove(at).key;
+        if let Some(key) = key.filter(|_| !state.has_run_of(key)) {
+            state.waiting.ended(key);
+        }
         self.counters.running.fetch_sub(1, Ordering::Relaxed);
         if let Some(took) = took {
             self.counters.ran.add(took);
@@ -364,9 +359,14 @@ impl State {
         self.serving.as_ref().is_some_and(|serving| Arc::ptr_eq(&serving.mailbox, mailbox))
     }
 
+    fn has_run_of(&self, key: Option<u64>) -> bool {
+        self.claims.iter().any(|claimed| claimed.key == key)
+    }
+
     /// Begins a generation; returns who served the former one.
     fn give(&mut self, lane: &Arc<Lane>, rule: &Arc<Rule>, mailbox: &Arc<Mailbox>) -> Option<Serving> {
         self.generation += 1;
+        self.waiting.forget();
         // The mail says that there is something to look at, too.
         self.told = true;
         mailbox.put(Mail::Seat { lane: Arc::clone(lane), rule: Arc::clone(rule), generation: self.generation });
@@ -389,14 +389,19 @@ impl State {
             return None;
         }
         match rule.order {
-            Order::Discussion => first_free(&mut self.waiting, &self.claims, rule, key),
+            Order::Discussion => {
+                let output = &rule.subscription.method.output;
+                // What cannot be read is told when it would run.
+                let read = |bytes: &Bytes| key.read(output, bytes).unwrap_or_default();
+                self.waiting.first_free(&self.claims, read).map(|(at, key)| (at, Some(key)))
+            }
             Order::Rule | Order::None => (!self.waiting.is_empty()).then_some((0, None)),
         }
     }
 
     fn take(&mut self) -> Option<Work> {
         let (at, key) = self.next()?;
-        let Waiting { bytes, caught_up, arrived, .. } = self.waiting.remove(at)?;
+        let Notification { bytes, caught_up, arrived, .. } = self.waiting.remove(at)?;
         let (claim, generation) = (self.next_claim, self.generation);
         self.next_claim += 1;
         self.claims.push(Claimed { id: claim, generation, key });
@@ -407,24 +412,4 @@ impl State {
 /// Where a rule's notifications say which discussion they are about.
 pub(super) fn discussion(rule: &Rule) -> OrderKey {
     OrderKey::of(&rule.subscription.method.output, "discussion")
-}
-
-/// Finds the first notification whose line has no run under way.
-fn first_free(
-    waiting: &mut VecDeque<Waiting>,
-    claims: &[Claimed],
-    rule: &Rule,
-    order: &OrderKey,
-) -> Option<(usize, Option<u64>)> {
-    // Runs that were started under another order may be of any line.
-    if claims.iter().any(|claimed| claimed.key.is_none()) {
-        return None;
-    }
-    let output = &rule.subscription.method.output;
-    waiting.iter_mut().enumerate().find_map(|(at, next)| {
-        // What cannot be read is told when it would run.
-        let read = || order.read(output, &next.bytes).unwrap_or_default();
-        let key = *next.key.get_or_insert_with(read);
-        (!claims.iter().any(|claimed| claimed.key == Some(key))).then_some((at, Some(key)))
-    })
 }

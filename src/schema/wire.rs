@@ -111,16 +111,26 @@ impl<'b> Reader<'_, 'b> {
 
 /// Concatenates all occurrences of a singular message field, which merges them; a sibling of its oneof starts anew.
 pub fn merged(plan: &Message, bytes: &[u8], index: usize) -> Result<Vec<u8>, WireError> {
+    let mut all = vec![0; bytes.len()];
+    let length = merge(plan, bytes, index, &mut all)?.len();
+    all.truncate(length);
+    Ok(all)
+}
+
+/// The same, into a buffer that has as many bytes as there are.
+pub fn merge<'a>(plan: &Message, bytes: &[u8], index: usize, all: &'a mut [u8]) -> Result<&'a [u8], WireError> {
     let mut reader = Reader::new(plan, bytes);
-    let mut all = Vec::new();
+    let mut length = 0;
     while let Some((found, value)) = reader.advance()? {
         if let (true, Value::Message(part)) = (found == index, value) {
-            all.extend_from_slice(part);
+            let room = all.get_mut(length..).and_then(|rest| rest.get_mut(..part.len()));
+            room.ok_or(WireError::Truncated)?.copy_from_slice(part);
+            length += part.len();
         } else if plan.siblings(index).any(|sibling| sibling == found) {
-            all.clear();
+            length = 0;
         }
     }
-    Ok(all)
+    all.get(..length).ok_or(WireError::Truncated)
 }
 
 const VARINT: u8 = 0;

@@ -27,7 +27,7 @@ use super::super::{
 use crate::schema::{Catalog, catalog::DESCRIPTORS, encode, json};
 
 fn converter(lua: &Lua) -> Converter {
-    Converter::new(lua.create_table().unwrap())
+    Converter::new(lua, lua.create_table().unwrap()).unwrap()
 }
 
 /// Whether a Lua value says the same as JSON. Unsigned integers beyond the signed range have the same bits.
