@@ -15,6 +15,8 @@ mod figures;
 mod load;
 #[path = "against/parties.rs"]
 mod parties;
+#[path = "against/plot.rs"]
+mod plot;
 #[path = "../tests/support/prepared.rs"]
 mod prepared;
 #[path = "../tests/support/python.rs"]
@@ -23,6 +25,8 @@ mod python;
 mod readers;
 #[path = "against/trials.rs"]
 mod trials;
+
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
@@ -43,6 +47,9 @@ struct Arguments {
     /// How many times as many notifications: less than 1 for a quick look
     #[arg(long, default_value = "1")]
     scale: f64,
+    /// Where plots go
+    #[arg(long, default_value = "target/against")]
+    plots: PathBuf,
     /// Serve this load as the daemon
     #[arg(long, hide = true)]
     daemon: Option<Load>,
@@ -79,7 +86,7 @@ fn main() {
         return readers::read(reader, url);
     }
     let chosen = |trial| arguments.trials.is_empty() || arguments.trials.contains(&trial);
-    let trials = trials::Trials::new(arguments.rounds, arguments.scale, &arguments.only);
+    let trials = trials::Trials::new(arguments.rounds, arguments.scale, &arguments.only, arguments.plots);
     for (trial, measure) in [
         (Trial::Throughput, trials::Trials::throughput as fn(&trials::Trials)),
         (Trial::Latency, trials::Trials::latency),

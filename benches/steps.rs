@@ -10,6 +10,8 @@ mod count;
 #[path = "steps/work.rs"]
 mod work;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use criterion::Criterion;
 
@@ -31,22 +33,23 @@ struct Arguments {
     repeat: Vec<String>,
 }
 
-fn main() {
+fn main() -> ExitCode {
     // What criterion is asked for it reads itself.
     let ours = std::env::args().any(|argument| ["--count", "--repeat", "--update"].contains(&argument.as_str()));
     if !ours {
         let mut criterion = Criterion::default().configure_from_args();
         for step in Step::all() {
             let mut work = step.prepare();
-            criterion.bench_function(&step.name(), |bench| bench.iter(|| work()));
+            criterion.bench_function(&step.name(), |bench| bench.iter(&mut work));
         }
-        return criterion.final_summary();
+        criterion.final_summary();
+        return ExitCode::SUCCESS;
     }
     let arguments = Arguments::parse_from(std::env::args().filter(|argument| argument != "--bench"));
     if let [step, times] = &*arguments.repeat {
         let mut work = Step::named(step).prepare();
         (0..times.parse().unwrap()).for_each(|_| work());
-    } else {
-        count::compare(arguments.update);
+        return ExitCode::SUCCESS;
     }
+    if count::compare(arguments.update) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

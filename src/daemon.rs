@@ -237,7 +237,7 @@ impl Daemon {
     /// Sends one request and waits for its one answer.
     pub async fn unary(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
         let (daemon, path) = (self.clone(), path(method)?);
-        let call = async move { again_once(|| daemon.ask(path.clone(), admin, request.clone())).await };
+        let call = move || async move { again_once(|| daemon.ask(path.clone(), admin, request.clone())).await };
         let ended = || Err(CallError::internal("the host is stopping".to_owned()));
         self.0.crossing.make(call).await.unwrap_or_else(ended)
     }

@@ -23,6 +23,14 @@ impl Rounds {
     }
 }
 
+impl Rounds {
+    /// The least and the most.
+    pub(crate) fn ends(&self) -> (f64, f64) {
+        let values = self.sorted();
+        (values.first().copied().unwrap_or(f64::NAN), values.last().copied().unwrap_or(f64::NAN))
+    }
+}
+
 impl FromIterator<f64> for Rounds {
     fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
         Self(values.into_iter().collect())

@@ -7,15 +7,17 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
 use clap::ValueEnum as _;
+use nix::{
+    time::{clock_getcpuclockid, clock_gettime},
+    unistd::Pid,
+};
 
 use crate::{load::Load, readers::Reader};
-
-/// Clock ticks of `/proc/PID/stat` in a second: a constant of Linux's interface.
-const TICKS: f64 = 100.0;
 
 /// A handler of the host, as a script.
 pub(crate) struct Handler {
@@ -81,15 +83,25 @@ pub(crate) fn program() -> PathBuf {
     env::var_os("OLVID_RULES_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_olvid-rules").into()).into()
 }
 
-/// Writes rules of one script into a folder: so many, on one subscription.
-pub(crate) fn rules(folder: &Path, handler: &Handler, count: usize) {
-    fs::write(folder.join("handler.lua"), handler.lua).unwrap();
+/// Scripts that many rules are spread over.
+pub(crate) const SCRIPTS: usize = 50;
+
+/// Writes so many rules on one subscription into a folder, each with a filter of its own where that is wanted.
+pub(crate) fn rules(folder: &Path, handler: &Handler, count: usize, filtered: bool) {
+    let scripts = SCRIPTS.min(count);
+    for script in 0..scripts {
+        fs::write(folder.join(format!("handler-{script}.lua")), handler.lua).unwrap();
+    }
     // Bounds that are about strangers and loops are not what is measured.
     let mut text = "defaults: { concurrency: 64, command_rate: unlimited, loop_limit: unlimited }\nrules:\n".to_owned();
     for number in 0..count {
-        let name = handler.name;
-        writeln!(text, "  - {{ name: {name}-{number}, subscription: message_received, handler: handler.lua }}")
-            .unwrap();
+        let (name, script) = (handler.name, number % scripts);
+        let filter = if filtered { format!(", filter: {{ discussion_id: {} }}", number + 1) } else { String::new() };
+        writeln!(
+            text,
+            "  - {{ name: {name}-{number}, subscription: message_received{filter}, handler: handler-{script}.lua }}"
+        )
+        .unwrap();
     }
     fs::write(folder.join("rules.yaml"), text).unwrap();
 }
@@ -136,13 +148,23 @@ impl Running {
         fs::read_to_string(format!("/proc/{}/{what}", self.0.id())).unwrap_or_default()
     }
 
-    /// CPU used so far.
+    /// CPU used so far, of threads that have ended too.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = self.read("stat");
-        // The name, which may hold anything, is in parentheses.
-        let after = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: f64 = after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-        Duration::from_secs_f64(ticks / TICKS)
+        let process = Pid::from_raw(i32::try_from(self.0.id()).unwrap());
+        clock_gettime(clock_getcpuclockid(process).unwrap()).unwrap().into()
+    }
+
+    /// Waits until it has done nothing for a while; returns the CPU that it had used by then.
+    pub(crate) fn at_rest(&self) -> Duration {
+        let mut before = self.cpu();
+        loop {
+            thread::sleep(Duration::from_secs(2));
+            let now = self.cpu();
+            if now.saturating_sub(before) < Duration::from_millis(1) {
+                return now;
+            }
+            before = now;
+        }
     }
 
     /// A line of its status: kilobytes, or how often it waited.

@@ -1,6 +1,13 @@
 //! What is measured, with whom, and what is told of it.
 
-use std::{fmt::Write as _, fs, path::PathBuf, process::Command, thread, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use olvid_rules::schema::Catalog;
 use tempfile::TempDir;
@@ -9,7 +16,7 @@ use crate::{
     figures::{Rounds, percentile, short, table},
     load::Load,
     parties::{self, ANSWERING, ASKED, Daemon, Handler, Measured, Party, REALISTIC, TRIVIAL, measure},
-    python,
+    plot, python,
     readers::Reader,
 };
 
@@ -31,6 +38,8 @@ pub(crate) struct Trials {
     only: String,
     folder: TempDir,
     interpreter: Option<PathBuf>,
+    /// Where plots go.
+    plots: PathBuf,
 }
 
 /// One of those that are compared.
@@ -42,16 +51,23 @@ struct Contender<'a> {
 }
 
 impl Trials {
-    pub(crate) fn new(rounds: usize, scale: f64, only: &str) -> Self {
+    pub(crate) fn new(rounds: usize, scale: f64, only: &str, plots: PathBuf) -> Self {
         let interpreter = python::interpreter();
-        Self { rounds, scale, only: only.to_owned(), folder: TempDir::new().unwrap(), interpreter }
+        fs::create_dir_all(&plots).unwrap();
+        Self { rounds, scale, only: only.to_owned(), folder: TempDir::new().unwrap(), interpreter, plots }
+    }
+
+    fn plot(&self, name: &str, title: &str, unit: &str, bars: &[(String, Rounds)]) {
+        if bars.len() > 1 {
+            plot::bars(&self.plots.join(format!("{name}.svg")), title, unit, bars);
+        }
     }
 
     /// A folder with rules of one handler.
     fn site(&self, handler: &Handler, count: usize) -> PathBuf {
         let folder = self.folder.path().join(format!("{}-{count}", handler.name));
         fs::create_dir_all(&folder).unwrap();
-        parties::rules(&folder, handler, count);
+        parties::rules(&folder, handler, count, false);
         folder
     }
 
@@ -118,6 +134,7 @@ impl Trials {
             ]);
         }
         let all = self.compare(&contenders);
+        let mut bars = Vec::new();
         let rows: Vec<_> = contenders
             .iter()
             .zip(&all)
@@ -129,6 +146,10 @@ impl Trials {
                 let wall = of(|measured| measured.outcome.wall);
                 let peak: Rounds = measured.iter().map(|measured| measured.peak / 1024.0).collect();
                 let rate = 1e6 / wall.median();
+                bars.push((
+                    contender.name.clone(),
+                    measured.iter().map(|one| contender.count / one.outcome.wall).collect(),
+                ));
                 vec![
                     contender.name.clone(),
                     of(|measured| measured.cpu).to_string(),
@@ -140,6 +161,7 @@ impl Trials {
             .collect();
         let head = ["", "CPU µs each (min / median / max)", "time µs each", "per second", "peak MiB"];
         println!("{}", table("Throughput", &head, &rows));
+        self.plot("throughput", "Notifications handled", "a second", &bars);
     }
 
     pub(crate) fn latency(&self) {
@@ -167,7 +189,12 @@ impl Trials {
                 })
                 .collect();
             let head = ["", "p50 µs (min / median / max)", "p99 µs"];
-            println!("{}", table(&format!("There and back at {per_second} a second"), &head, &rows));
+            let title = format!("There and back at {per_second} a second");
+            println!("{}", table(&title, &head, &rows));
+            let half = |measured: &Measured| percentile(&mut measured.outcome.times.clone(), 0.5);
+            let bars = contenders.iter().zip(&all);
+            let bars = bars.map(|(contender, all)| (contender.name.clone(), all.iter().map(half).collect()));
+            self.plot(&format!("latency-{per_second}"), &title, "µs, half are faster", &bars.collect::<Vec<_>>());
         }
     }
 
@@ -184,6 +211,8 @@ impl Trials {
         let rows: Vec<_> =
             parties.iter().zip(&all).map(|((name, _), times)| vec![(*name).to_owned(), times.to_string()]).collect();
         println!("{}", table("From the start to the first answer", &["", "ms (min / median / max)"], &rows));
+        let bars: Vec<_> = parties.iter().zip(all).map(|((name, _), times)| ((*name).to_owned(), times)).collect();
+        self.plot("start", "From the start to the first answer", "ms", &bars);
     }
 
     pub(crate) fn idle(&self) {
@@ -214,7 +243,7 @@ impl Trials {
     }
 
     pub(crate) fn many(&self) {
-        let mut rows = Vec::new();
+        let (mut rows, mut bars) = (Vec::new(), Vec::new());
         for rules in [10, 100, 1_000, MOST] {
             let folder = self.site(&TRIVIAL, rules);
             let count = self.count(2_000_000.0 / f64::from(u32::try_from(rules).unwrap())).max(100);
@@ -224,18 +253,52 @@ impl Trials {
             let cpu: Rounds = measured.iter().map(|one| one.cpu * 1e6 / (count * rules as u64) as f64).collect();
             let peak: Rounds = measured.iter().map(|one| one.peak / 1024.0).collect();
             rows.push(vec![rules.to_string(), cpu.to_string(), short(peak.median())]);
+            bars.push((rules.to_string(), cpu));
         }
         let head = ["rules on one stream", "CPU µs a notification and rule (min / median / max)", "peak MiB"];
         println!("{}", table("Many rules", &head, &rows));
+        self.plot("many", "Rules on one stream", "CPU µs a notification and rule", &bars);
         let folder = self.site(&TRIVIAL, MOST);
         let checked: Rounds = (0..self.rounds)
             .map(|_| {
-                let since = std::time::Instant::now();
+                let since = Instant::now();
                 let status = Command::new(parties::program()).arg("check").current_dir(&folder).status().unwrap();
                 assert!(status.success());
                 since.elapsed().as_secs_f64() * 1000.0
             })
             .collect();
         println!("{}", table("Checking 10,000 rules", &["ms (min / median / max)"], &[vec![checked.to_string()]]));
+        let (reloaded, idle) = self.reloads(&folder);
+        let head = ["CPU ms (min / median / max)", "without any change"];
+        let row = vec![reloaded.to_string(), idle.to_string()];
+        println!("{}", table("Loading one script of 50 again, 10,000 rules", &head, &[row]));
+        let filtered = self.folder.path().join("filtered");
+        fs::create_dir_all(&filtered).unwrap();
+        parties::rules(&filtered, &TRIVIAL, MOST, true);
+        let mut daemon = Daemon::start(Load::Nothing);
+        let host = daemon.join(Party::Host(&filtered));
+        daemon.opened(MOST);
+        let row = vec![short(host.status("VmRSS") / 1024.0), short(host.status("VmHWM") / 1024.0)];
+        println!(
+            "{}",
+            table("10,000 rules with as many filters, all streams open", &["resident MiB", "peak MiB"], &[row])
+        );
+    }
+
+    /// CPU milliseconds from when a script is saved until the host is at rest, and of as long without that.
+    fn reloads(&self, folder: &Path) -> (Rounds, Rounds) {
+        let mut daemon = Daemon::start(Load::Nothing);
+        let host = daemon.join(Party::Host(folder));
+        daemon.opened(1);
+        let (mut reloaded, mut idle) = (Rounds::default(), Rounds::default());
+        for round in 0..self.rounds {
+            let (before, since) = (host.at_rest(), Instant::now());
+            fs::write(folder.join("handler-0.lua"), format!("{}-- {round}\n", TRIVIAL.lua)).unwrap();
+            let after = host.at_rest();
+            reloaded.push(after.saturating_sub(before).as_secs_f64() * 1000.0);
+            thread::sleep(since.elapsed());
+            idle.push(host.cpu().saturating_sub(after).as_secs_f64() * 1000.0);
+        }
+        (reloaded, idle)
     }
 }

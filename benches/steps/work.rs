@@ -165,9 +165,11 @@ impl Served {
 
 /// A message with every field set, one member of each oneof.
 fn full(plan: &Message) -> Json {
-    let fields = plan.fields.iter().enumerate().filter(|(index, field)| {
-        field.oneof.is_none_or(|oneof| plan.oneofs[oneof].members.first() == Some(index))
-    });
+    let fields = plan
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(index, field)| field.oneof.is_none_or(|oneof| plan.oneofs[oneof].members.first() == Some(index)));
     let value = |kind: &Kind| match kind {
         Kind::Bool => json!(true),
         Kind::Float | Kind::Double => json!(1.5),

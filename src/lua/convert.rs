@@ -20,7 +20,8 @@ use crate::schema::{
     Cardinality, Field, Kind, Message,
     encode::{Datum, View},
 };
-use build::{Absent, Constant, FieldPlan, Plan};
+pub(super) use build::Plan;
+use build::{Absent, Constant, FieldPlan};
 
 /// Where what marks a list is among the constants.
 const LIST: Constant = 1;
@@ -49,7 +50,13 @@ impl Converter {
     /// `list` is what lists are marked with.
     pub(super) fn new(lua: &Lua, list: Table) -> mlua::Result<Self> {
         let constants = lua.create_sequence_from([&list])?;
-        Ok(Self { plans: RefCell::default(), metatables: RefCell::default(), list, constants, words: RefCell::default() })
+        Ok(Self {
+            plans: RefCell::default(),
+            metatables: RefCell::default(),
+            list,
+            constants,
+            words: RefCell::default(),
+        })
     }
 
     /// Gives the tables of a message type their methods; before the first conversion.
@@ -69,7 +76,12 @@ impl Converter {
 
     /// Makes the table of a message.
     pub(super) fn table(&self, lua: &Lua, message: &Arc<Message>, bytes: &[u8]) -> mlua::Result<Table> {
-        build::table(lua, &self.constants, &*self.plan(message)?, bytes)
+        self.table_of(lua, &*self.plan(message)?, bytes)
+    }
+
+    /// The same, of a plan that was looked up before.
+    pub(super) fn table_of(&self, lua: &Lua, plan: &Plan, bytes: &[u8]) -> mlua::Result<Table> {
+        build::table(lua, &self.constants, plan, bytes)
     }
 
     /// Marks a table as a list.
@@ -82,7 +94,8 @@ impl Converter {
         table.metatable().is_some_and(|metatable| metatable == self.list)
     }
 
-    fn plan(&self, message: &Arc<Message>) -> mlua::Result<Rc<Plan>> {
+    /// How the tables of a message are made.
+    pub(super) fn plan(&self, message: &Arc<Message>) -> mlua::Result<Rc<Plan>> {
         if let Some(plan) = self.plans.borrow().get(&Arc::as_ptr(message)) {
             return Ok(Rc::clone(plan));
         }
@@ -112,9 +125,10 @@ impl Converter {
             (Cardinality::Implicit, Kind::Bool) => Absent::False,
             (Cardinality::Implicit, Kind::String | Kind::Bytes) => Absent::Constant(self.word("")?),
             (Cardinality::Implicit, Kind::Float | Kind::Double) => Absent::Number,
-            (Cardinality::Implicit, Kind::Enum(_)) => {
-                names.iter().find(|(number, _)| *number == 0).map_or(Absent::Integer, |(_, name)| Absent::Constant(*name))
-            }
+            (Cardinality::Implicit, Kind::Enum(_)) => names
+                .iter()
+                .find(|(number, _)| *number == 0)
+                .map_or(Absent::Integer, |(_, name)| Absent::Constant(*name)),
             (Cardinality::Implicit, _) => Absent::Integer,
         };
         Ok(FieldPlan { key: self.word(&field.name)?, absent, names, inner })

@@ -300,6 +300,17 @@ impl Lane {
         given_up
     }
 
+    /// Whether, in this generation, as many runs are under way as may be, and so many notifications wait: more would only
+    /// wait, too. Whoever serves it is told when that changes by what others do.
+    pub(super) fn has_enough(&self, generation: u64, waiting: usize) -> bool {
+        let state = self.state();
+        if state.generation != generation {
+            return false;
+        }
+        let is_full = state.serving.as_ref().is_some_and(|serving| state.claims.len() >= serving.limit());
+        is_full && state.waiting.len() >= waiting
+    }
+
     /// Gives credits back.
     pub(super) fn give_back(&self, credits: usize) {
         self.credits.add_permits(credits);
@@ -354,6 +365,13 @@ impl LaneCounters {
     }
 }
 
+impl Serving {
+    /// How many runs may be under way.
+    fn limit(&self) -> usize {
+        if self.rule.order == Order::Rule { 1 } else { self.rule.concurrency }
+    }
+}
+
 impl State {
     fn is_served_by(&self, mailbox: &Arc<Mailbox>) -> bool {
         self.serving.as_ref().is_some_and(|serving| Arc::ptr_eq(&serving.mailbox, mailbox))
@@ -383,9 +401,8 @@ impl State {
 
     /// Where the first notification stands that may run now, and which line it is of.
     fn next(&mut self) -> Option<(usize, Option<u64>)> {
-        let Serving { rule, key, .. } = self.serving.as_ref()?;
-        let limit = if rule.order == Order::Rule { 1 } else { rule.concurrency };
-        if self.claims.len() >= limit {
+        let serving @ Serving { rule, key, .. } = self.serving.as_ref()?;
+        if self.claims.len() >= serving.limit() {
             return None;
         }
         match rule.order {

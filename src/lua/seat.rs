@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     Counters,
+    convert::Plan,
     load::Loaded,
     queue::{self, CREDITS, Ended, Lane, Work},
 };
@@ -21,8 +22,8 @@ use crate::{
     schema::{order::OrderKey, subject::Subject},
 };
 
-/// Credits that are given back at once while there is more to do. One by one, each would wake a feed that waits for
-/// credits to hand over a single notification: two switches of threads for each.
+/// Credits that are given back at once. One by one, each would wake a feed that waits for credits to hand over a single
+/// notification: two switches of threads for each.
 const GIVEN_BACK: usize = CREDITS / 4;
 
 /// What the second argument of a handler has.
@@ -37,11 +38,21 @@ pub(super) struct Seat {
     pub(super) subscription: Arc<str>,
     /// Which discussion a notification is about.
     pub(super) discussion: OrderKey,
-    /// What is called, and its second argument: for what comes as it happens, and for what was caught up. Else why not.
-    pub(super) call: Result<(Function, [Table; 2]), String>,
+    /// What is called. Else why not.
+    pub(super) call: Result<Call, String>,
     counters: Arc<Counters>,
     /// Credits of runs that ended and are not given back yet.
     earned: Cell<usize>,
+    is_listed: Cell<bool>,
+}
+
+/// What a handler is called with.
+pub(super) struct Call {
+    pub(super) handler: Function,
+    /// How its first argument is made.
+    pub(super) plan: Rc<Plan>,
+    /// Its second one: for what comes as it happens, and for what was caught up.
+    pub(super) about: [Table; 2],
 }
 
 impl Seat {
@@ -61,26 +72,37 @@ impl Seat {
             about.raw_set(caught, caught_up)?;
             script.freeze.call(("rule", about))
         };
-        let both = || -> mlua::Result<[Table; 2]> { Ok([about(false)?, about(true)?]) };
-        let call = script
-            .handler(&rule)
-            .and_then(|function| both().map(|both| (function, both)).map_err(|error| error.to_string()));
+        let plan = || script.host.converter.plan(&rule.subscription.method.output);
+        let made = |handler| -> mlua::Result<Call> {
+            Ok(Call { handler, plan: plan()?, about: [about(false)?, about(true)?] })
+        };
+        let call = script.handler(&rule).and_then(|handler| made(handler).map_err(|error| error.to_string()));
         let (name, subscription) = (rule.name.as_str().into(), rule.subscription.name.as_str().into());
-        let (discussion, earned) = (queue::discussion(&rule), Cell::new(0));
-        Rc::new(Self { lane, generation, rule, name, subscription, discussion, call, counters, earned })
+        let (discussion, earned, is_listed) = (queue::discussion(&rule), Cell::new(0), Cell::new(false));
+        Rc::new(Self { lane, generation, rule, name, subscription, discussion, call, counters, earned, is_listed })
     }
 
-    /// Keeps the credit of a run that ended; whether it is the first one kept.
+    /// Keeps the credit of a run that ended; whether it has to be put on the list of seats that keep some.
     pub(super) fn earn(&self) -> bool {
         let earned = self.earned.get() + 1;
         self.earned.set(earned);
         if earned >= GIVEN_BACK {
             self.give_back();
         }
-        earned == 1
+        !self.is_listed.replace(true)
     }
 
-    pub(super) fn give_back(&self) {
+    /// Gives back what it has earned, unless that would come to nothing before another run has ended; whether it did.
+    pub(super) fn give_back_in_time(&self) -> bool {
+        let is_due = self.earned.get() == 0 || !self.lane.has_enough(self.generation, GIVEN_BACK);
+        if is_due {
+            self.give_back();
+            self.is_listed.set(false);
+        }
+        is_due
+    }
+
+    fn give_back(&self) {
         self.lane.give_back(self.earned.take());
     }
 

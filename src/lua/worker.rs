@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use mlua::{IntoLuaMulti, Thread, Value};
 use tokio::{select, task::yield_now, time::Instant};
 
@@ -30,7 +30,7 @@ use super::{
     queue::{Ended, Lane, Next, Work},
     restraint,
     run::Run,
-    seat::{Claim, Seat},
+    seat::{Call, Claim, Seat},
     told::Owing,
     usage::Memory,
     voice::Voice,
@@ -150,12 +150,19 @@ impl Worker {
             };
             match wake {
                 Wake::Mail(mails) => mails.into_iter().for_each(|mail| self.receive(mail)),
-                Wake::Answer(run, answer) => self.go_on(run, answer),
+                Wake::Answer(run, answer) => {
+                    self.go_on(run, answer);
+                    // What else has come goes on before the others: they may have it together.
+                    for _ in 1..TURN {
+                        let Some(Some((run, answer))) = self.waiting.next().now_or_never() else { break };
+                        self.go_on(run, answer);
+                    }
+                }
                 Wake::Owing => self.tell(Owing::tell),
                 Wake::Idle => self.collect(),
                 Wake::Deadline => return self.give_up(),
             }
-            self.earned.drain(..).for_each(|seat| seat.give_back());
+            self.earned.retain(|seat| !seat.give_back_in_time());
             if self.started >= TURN {
                 // A mailbox that is never empty would keep timers from being looked at.
                 self.started = 0;
@@ -236,12 +243,12 @@ impl Worker {
         if restraint::leaves_out(&claim) {
             return self.settle(claim, None);
         }
-        let (handler, about) = match &seat.call {
-            Ok((handler, about)) => (handler, &about[usize::from(caught_up)]),
+        let Call { handler, plan, about } = match &seat.call {
+            Ok(call) => call,
             Err(cause) => return self.settle(claim, Some(Fault::new(FailureKind::Error, cause))),
         };
-        let output = &seat.rule.subscription.method.output;
-        let table = match self.script.host.converter.table(&self.script.lua, output, &claim.bytes) {
+        let about = &about[usize::from(caught_up)];
+        let table = match self.script.host.converter.table_of(&self.script.lua, plan, &claim.bytes) {
             Ok(table) => table,
             Err(error) => {
                 let message = format!("the notification cannot be read: {error}");

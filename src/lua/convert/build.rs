@@ -24,7 +24,7 @@ use crate::schema::{
 };
 
 /// A message's plan with what a VM has of it: the places of its words among the VM's constants.
-pub(super) struct Plan {
+pub(in super::super) struct Plan {
     pub(super) message: Arc<Message>,
     /// In the order of the message's.
     pub(super) fields: Vec<FieldPlan>,
@@ -167,13 +167,7 @@ unsafe fn message(state: *mut lua_State, plan: &Plan, bytes: &[u8]) -> Result<()
 }
 
 /// Puts a field's list into the slot above the table. Returns how much is in it.
-unsafe fn find_list(
-    state: *mut lua_State,
-    plan: &Plan,
-    step: &FieldPlan,
-    table: c_int,
-    is_new: bool,
-) -> lua_Integer {
+unsafe fn find_list(state: *mut lua_State, plan: &Plan, step: &FieldPlan, table: c_int, is_new: bool) -> lua_Integer {
     // SAFETY: the caller's; three slots are used and given back.
     unsafe {
         constant(state, step.key);
