@@ -54,7 +54,7 @@ use crate::{
     diagnostic::Diagnostic,
     lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey, ScriptSpec},
     report::{Event, FeedName, Origin, Reload, ReloadResult, Reporter, Trigger},
-    rules::{Caps, Rule, RuleSet, inputs::Fingerprint},
+    rules::{Caps, Read, Rule, RuleSet, inputs::Fingerprint},
 };
 
 /// Notifications handed over at once, when so many are ready.
@@ -82,6 +82,8 @@ pub struct Engine {
     grown: Arc<Notify>,
     /// The most that any rule gets.
     caps: Caps,
+    /// What was last read of rule files.
+    read: Read,
     clock: Clock,
     /// In whose tree what scripts save goes, instead of where it is meant to.
     aside: Option<PathBuf>,
@@ -123,6 +125,7 @@ impl Engine {
             held: BTreeMap::new(),
             grown: Arc::default(),
             caps: Caps::default(),
+            read: Read::default(),
             clock: Clock::system(),
             aside: None,
             catch_up: false,
@@ -262,7 +265,7 @@ impl Engine {
     /// for a mistake. One that is itself refused is left as it is.
     pub async fn revive(&mut self) {
         let mut view = self.running.view.clone();
-        let rules = RuleSet { rules: self.running.rules.values().cloned().collect(), ..RuleSet::default() };
+        let rules = RuleSet::of(self.running.rules.values().cloned().collect());
         let mut broken = ScriptSpec::group(&rules);
         broken.retain(|spec| self.running.scripts.get(&spec.key).is_some_and(|(script, _)| script.needs_replacing()));
         let prepared = self.load_changed(broken, true, &mut view, &mut Vec::new()).await;

@@ -2,6 +2,7 @@
 //!
 //! Reads the given files and nothing else. Scripts are named here, not opened as Lua: compiling is the floor above.
 
+mod again;
 mod handler;
 pub mod inputs;
 pub mod json_schema;
@@ -27,6 +28,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
+pub(crate) use again::Read;
 pub(crate) use handler::{is_kept_lua, is_lua};
 use inputs::{Fingerprint, Inputs};
 pub use keys::all as keys;
@@ -56,6 +58,8 @@ pub struct RuleSet {
     /// Everything that was read or looked for: rule files, their directories, and the scripts that handlers name. What a
     /// script itself reads is its own to record.
     pub inputs: Inputs,
+    /// What was made of each file, for when they are read again.
+    pub(crate) read: Read,
 }
 
 /// One rule, as meant.
@@ -141,6 +145,11 @@ pub enum Order {
 }
 
 impl RuleSet {
+    /// A set of rules that were read before.
+    pub(crate) fn of(rules: Vec<Arc<Rule>>) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// What its enabled rules listen to, one for each.
     pub fn subscriptions(&self) -> Vec<&str> {
         self.rules.iter().filter(|rule| rule.enabled).map(|rule| rule.subscription.name.as_str()).collect()
@@ -155,21 +164,31 @@ impl RuleSet {
 
     /// Loads so that no rule gets more than the caps; what asks for more is told, and gets the cap.
     pub fn load_within(paths: &[PathBuf], catalog: &Catalog, caps: &Caps) -> (Self, Vec<Diagnostic>) {
-        let mut diagnostics = Vec::new();
-        let (mut set, mut named) = (Self::default(), Vec::new());
-        for text in load::texts(paths, &set.inputs, &mut diagnostics) {
-            let found = resolve::file(&text.path, &text.source, catalog, caps);
-            set.rules.extend(found.rules.into_iter().map(Arc::new));
-            set.orphans.extend(found.orphans);
-            named.extend(found.named);
-            for path in found.looked_for {
-                let held = Fingerprint::at(&path, MAX_SCRIPT_BYTES);
-                set.inputs.add(path, held);
-            }
-            diagnostics.extend(found.told);
+        Self::load_again(paths, catalog, caps, &Read::default())
+    }
+
+    /// The same, with what was read before, by the same catalog: rules of files that are as they were are the same ones.
+    pub(crate) fn load_again(
+        paths: &[PathBuf],
+        catalog: &Catalog,
+        caps: &Caps,
+        before: &Read,
+    ) -> (Self, Vec<Diagnostic>) {
+        let (mut set, mut told) = (Self::default(), Vec::new());
+        let texts = load::texts(paths, &set.inputs, &mut told);
+        set.read = before.again(&texts, catalog, caps);
+        for path in set.read.looked_for() {
+            set.inputs.add(path, Fingerprint::at(path, MAX_SCRIPT_BYTES));
         }
-        diagnostics.extend(resolve::unique(named));
-        (set, limited(diagnostics))
+        let mut named = Vec::new();
+        for made in set.read.made() {
+            set.rules.extend(made.rules.iter().map(Arc::clone));
+            set.orphans.extend(made.orphans.iter().cloned());
+            named.extend(&made.named);
+            told.extend(made.told.iter().cloned());
+        }
+        told.extend(resolve::unique(&named));
+        (set, limited(told))
     }
 }
 

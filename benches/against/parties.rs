@@ -86,24 +86,32 @@ pub(crate) fn program() -> PathBuf {
 /// Scripts that many rules are spread over.
 pub(crate) const SCRIPTS: usize = 50;
 
+/// A file may have a megabyte.
+const RULES_IN_A_FILE: usize = 1000;
+
 /// Writes so many rules on one subscription into a folder, each with a filter of its own where that is wanted.
 pub(crate) fn rules(folder: &Path, handler: &Handler, count: usize, filtered: bool) {
     let scripts = SCRIPTS.min(count);
     for script in 0..scripts {
         fs::write(folder.join(format!("handler-{script}.lua")), handler.lua).unwrap();
     }
-    // Bounds that are about strangers and loops are not what is measured.
-    let mut text = "defaults: { concurrency: 64, command_rate: unlimited, loop_limit: unlimited }\nrules:\n".to_owned();
-    for number in 0..count {
-        let (name, script) = (handler.name, number % scripts);
-        let filter = if filtered { format!(", filter: {{ discussion_id: {} }}", number + 1) } else { String::new() };
-        writeln!(
-            text,
-            "  - {{ name: {name}-{number}, subscription: message_received{filter}, handler: handler-{script}.lua }}"
-        )
-        .unwrap();
+    let numbers: Vec<_> = (0..count).collect();
+    for (file, numbers) in numbers.chunks(RULES_IN_A_FILE).enumerate() {
+        // Bounds that are about strangers and loops are not what is measured.
+        let defaults = "defaults: { concurrency: 64, command_rate: unlimited, loop_limit: unlimited }";
+        let mut text = format!("{defaults}\nrules:\n");
+        for number in numbers {
+            let (name, script) = (handler.name, number % scripts);
+            let filter =
+                if filtered { format!(", filter: {{ discussion_id: {} }}", number + 1) } else { String::new() };
+            writeln!(
+                text,
+                "  - {{ name: {name}-{number}, subscription: message_received{filter}, handler: handler-{script}.lua }}"
+            )
+            .unwrap();
+        }
+        fs::write(folder.join(format!("rules-{file}.yaml")), text).unwrap();
     }
-    fs::write(folder.join("rules.yaml"), text).unwrap();
 }
 
 impl Party<'_> {
@@ -111,7 +119,7 @@ impl Party<'_> {
         let mut command = match self {
             Self::Host(folder) => {
                 let mut command = Command::new(program());
-                command.args(["run", "--log-level", "warn", "rules.yaml"]).current_dir(folder);
+                command.args(["run", "--log-level", "warn", "."]).current_dir(folder);
                 command
             }
             Self::Python(interpreter, handler) => {

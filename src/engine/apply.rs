@@ -128,8 +128,9 @@ impl Engine {
             let former = self.running.scripts.insert(key.clone(), (prepared.start(), generation));
             old.extend(former.map(|(script, _)| (key, script)));
         }
+        let by_script = view.by_script();
         for (key, (script, since)) in &self.running.scripts {
-            let own = view.rules_of(key).filter_map(|(name, _)| rules.get_key_value(name));
+            let own = by_script.get(key).into_iter().flatten().filter_map(|name| rules.get_key_value(*name));
             let new = |name: &String| {
                 // A rule with a new queue is new to its script.
                 let another = plan.moved.get(name).is_some_and(|from| !is_same(view, name, from));
@@ -143,6 +144,11 @@ impl Engine {
                 .filter_map(|(name, rule)| Some((Arc::clone(rule), self.running.queues.get(name)?.clone())))
                 .collect();
             script.attach(&attached);
+            // A rule of a file that is as it was is the same.
+            let is_same = |(name, rule): &(&String, &Arc<Rule>)| {
+                self.running.rules.get(*name).is_some_and(|before| Arc::ptr_eq(before, rule))
+            };
+            let updated: Vec<_> = updated.into_iter().filter(|rule| !is_same(rule)).collect();
             script.update(&updated.into_iter().map(|(_, rule)| Arc::clone(rule)).collect::<Vec<_>>());
         }
         let stopped = plan.stopped.iter();
@@ -373,8 +379,9 @@ impl Engine {
             let former = running.feeds.formers().find(|(name, _)| *name == rule.name).map(|(_, former)| former);
             Some(RuleLine { rule: Arc::clone(rule), script, queue, feed, former })
         });
+        let by_script = running.view.by_script();
         let scripts = running.scripts.iter().map(|(key, (script, generation))| {
-            let rules: Vec<_> = running.view.rules_of(key).map(|(name, _)| name.clone()).collect();
+            let rules: Vec<_> = by_script.get(key).into_iter().flatten().map(|name| (*name).clone()).collect();
             let limits = rules.iter().filter_map(|name| Some(&running.rules.get(name)?.limits));
             let most = limits.clone().map(|limits| limits.memory).max().unwrap_or_default();
             let label = match key {

@@ -61,11 +61,12 @@ impl Engine {
     pub(super) async fn load(&self, paths: &[PathBuf]) -> Loaded {
         let begun = Instant::now();
         let (paths, caps, mut now) = (paths.to_vec(), self.caps.clone(), self.held());
+        let before = self.read.clone();
         let read = spawn_blocking(move || {
             for (path, held) in &mut now {
                 *held = Fingerprint::at(path, MAX_SCRIPT_BYTES);
             }
-            let (rules, mut diagnostics) = RuleSet::load_within(&paths, Catalog::embedded(), &caps);
+            let (rules, mut diagnostics) = RuleSet::load_again(&paths, Catalog::embedded(), &caps, &before);
             if is_refused(&diagnostics) {
                 // The scripts' mistakes too: what is wrong is told at once.
                 diagnostics.extend(ScriptSpec::check_all(&rules));
@@ -83,6 +84,7 @@ impl Engine {
     pub(super) async fn prepare(&mut self, loaded: Loaded) -> Result<Next, Vec<Diagnostic>> {
         let Loaded { rules, diagnostics, now, is_told, .. } = loaded;
         let inputs = rules.inputs.all();
+        self.read = rules.read.clone();
         // What is not read in this attempt is compared with what is there now, not with what was once loaded.
         self.held.clone_from(&now);
         self.held.extend(inputs.clone());

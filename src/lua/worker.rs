@@ -26,7 +26,6 @@ use super::{
     interrupt::{self, Breach, Stopped, heap},
     load::Loaded,
     mailbox::{Mail, Mailbox},
-    permits::Permit,
     queue::{Ended, Lane, Next, Work},
     restraint,
     run::Run,
@@ -40,6 +39,8 @@ use crate::{
     daemon::{CallError, Daemon},
     report::{Event, FailureKind, Reporter},
 };
+
+mod mail;
 
 /// Runs of one lane that are started at a stretch: then others have their turn, and the clock is looked at.
 const TURN: usize = 64;
@@ -149,7 +150,7 @@ impl Worker {
                 () = deadline => Wake::Deadline,
             };
             match wake {
-                Wake::Mail(mails) => mails.into_iter().for_each(|mail| self.receive(mail)),
+                Wake::Mail(mails) => self.receive_all(mails),
                 Wake::Answer(run, answer) => {
                     self.go_on(run, answer);
                     // What else has come goes on before the others: they may have it together.
@@ -177,43 +178,6 @@ impl Worker {
         }
         let has_waiting = |seat: &Rc<Seat>| seat.lane.has_waiting(&self.mailbox);
         self.stop_at.is_some() && self.runs.is_empty() && !self.seats.values().any(has_waiting)
-    }
-
-    fn receive(&mut self, mail: Mail) {
-        match mail {
-            Mail::Seat { lane, rule, generation } => {
-                let counters = Arc::clone(&self.counters);
-                let seat = Seat::new(&self.script, Arc::clone(&lane), generation, rule, counters);
-                self.tell_later(restraint::inherited(&seat, &self.script.host));
-                self.seats.insert(Arc::as_ptr(&lane), seat);
-                self.memory = self.seats.values().map(|seat| seat.rule.limits.memory).max().unwrap_or_default();
-                let permits = self.seats.values().map(|seat| Permit::of(&seat.rule)).collect();
-                self.script.host.permits.replace(permits);
-                self.script.host.buffers.limit(self.memory);
-                self.start_ready(&lane);
-            }
-            Mail::Ready(lane) => self.start_ready(&lane),
-            Mail::Save(reply) => {
-                self.paused = true;
-                // Who does not wait any more has put the end of the pause behind this mail.
-                let saved = if reply.is_closed() { Ok(None) } else { self.script.save() };
-                reply.send(saved).unwrap_or_default();
-            }
-            Mail::Restore { state, reply } => reply.send(self.script.restore(&state)).unwrap_or_default(),
-            Mail::Resume => self.resume_all(),
-            Mail::Stop { deadline } => {
-                self.stop_at = Some(self.stop_at.map_or(deadline, |earlier| earlier.min(deadline)));
-                self.resume_all();
-            }
-        }
-    }
-
-    fn resume_all(&mut self) {
-        self.paused = false;
-        let lanes: Vec<_> = self.seats.values().map(|seat| Arc::clone(&seat.lane)).collect();
-        for lane in &lanes {
-            self.start_ready(lane);
-        }
     }
 
     /// Starts what the lane's order and concurrency allow.

@@ -58,7 +58,7 @@ fn script(context: &mut Context<'_>, entry: &Entry) -> Option<Handler> {
         }
     };
     let full = context.folder.join(path);
-    context.looked_for.push(full.clone());
+    context.looked_for.insert(full.clone());
     if let Some(diagnostic) = no_script(&full, path, context.folder) {
         context.tell(diagnostic.at(place));
         return None;

@@ -214,6 +214,7 @@ fn writable(context: &mut Context<'_>, item: &Node, written: &str) -> Option<Pat
 /// Resolves a directory against the rule file's own.
 fn directory(context: &mut Context<'_>, item: &Node, written: &str, may_be_made: bool) -> Option<PathBuf> {
     let path = context.folder.join(written);
+    context.looked_at.insert(path.clone());
     let shown = written.escape_debug();
     let (message, help) = match fs::metadata(&path) {
         Ok(found) if found.is_dir() => return Some(path),
@@ -229,7 +230,7 @@ fn directory(context: &mut Context<'_>, item: &Node, written: &str, may_be_made:
         Err(error) => (format!("`{shown}` cannot be used: {error}"), None),
     };
     // Once it is there, the file is right.
-    context.looked_for.push(path);
+    context.looked_for.insert(path);
     let place = context.document.place(item);
     context.tell(Diagnostic { help, ..Diagnostic::error("no-directory", message).at(place) });
     None

@@ -5,7 +5,7 @@
 //! over all files here.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -43,18 +43,23 @@ pub(super) struct Context<'f> {
     named: Vec<(String, Place)>,
     orphans: Vec<Orphan>,
     /// The scripts that handlers name, found or not, and directories that are missing.
-    pub(super) looked_for: Vec<PathBuf>,
+    pub(super) looked_for: BTreeSet<PathBuf>,
+    /// All paths by which it was decided anything.
+    pub(super) looked_at: BTreeSet<PathBuf>,
 }
 
 /// What one file holds.
+#[derive(Debug, Default)]
 pub(super) struct Resolved {
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<Arc<Rule>>,
     /// The handlers of the others.
     pub(super) orphans: Vec<Orphan>,
     /// The names of all its rules, mistaken ones included.
     pub(super) named: Vec<(String, Place)>,
     /// The scripts that its handlers name, found or not, and directories that are missing.
-    pub(super) looked_for: Vec<PathBuf>,
+    pub(super) looked_for: BTreeSet<PathBuf>,
+    /// All paths by which it was decided anything: what they lead to is part of what was read.
+    pub(super) looked_at: BTreeSet<PathBuf>,
     pub(super) told: Vec<Diagnostic>,
 }
 
@@ -81,13 +86,7 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog, caps: &
         Ok(document) => document,
         Err(diagnostic) => {
             told.push(*diagnostic);
-            return Resolved {
-                rules: Vec::new(),
-                orphans: Vec::new(),
-                named: Vec::new(),
-                looked_for: Vec::new(),
-                told,
-            };
+            return Resolved { told, ..Resolved::default() };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -103,14 +102,16 @@ pub(super) fn file(path: &Path, source: &Arc<Source>, catalog: &Catalog, caps: &
         errors: 0,
         named: Vec::new(),
         orphans: Vec::new(),
-        looked_for: Vec::new(),
+        looked_for: BTreeSet::new(),
+        looked_at: [path.to_path_buf(), folder.to_path_buf()].into(),
     };
-    let rules = top::read(&mut context);
-    let Context { mut told, named, orphans, looked_for, .. } = context;
+    let rules = top::read(&mut context).into_iter().map(Arc::new).collect();
+    let Context { mut told, named, orphans, looked_for, mut looked_at, .. } = context;
+    looked_at.extend(looked_for.iter().cloned());
     told.sort_by_key(|diagnostic| diagnostic.place.as_ref().map(|place| place.span.start));
     // Each use of an anchor repeats the mistakes of what it names.
     told.dedup();
-    Resolved { rules, orphans, named, looked_for, told }
+    Resolved { rules, orphans, named, looked_for, looked_at, told }
 }
 
 fn homes(path: &Path, folder: &Path) -> Vec<PathBuf> {
@@ -226,17 +227,17 @@ fn alike<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String>
 }
 
 /// Tells every name that an earlier rule has.
-pub(super) fn unique(named: Vec<(String, Place)>) -> Vec<Diagnostic> {
-    let mut first = HashMap::<String, Place>::new();
+pub(super) fn unique(named: &[&(String, Place)]) -> Vec<Diagnostic> {
+    let mut first = HashMap::new();
     let mut told = Vec::new();
     for (name, place) in named {
-        let Some(other) = first.get(&name) else {
+        let Some(other) = first.get(name).copied() else {
             first.insert(name, place);
             continue;
         };
         let diagnostic = Diagnostic::error("duplicate-name", format!("the rule name `{name}` is taken"))
-            .at(place)
-            .related(other.clone(), "by this rule")
+            .at(place.clone())
+            .related(Place::clone(other), "by this rule")
             .help("names are unique over all loaded files: they tell rules apart in logs and metrics");
         told.push(diagnostic);
     }

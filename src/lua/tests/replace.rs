@@ -334,3 +334,33 @@ fn rules_that_name_one_file_in_several_ways_share_its_script() {
     assert_eq!(*specs[0].name, path.display().to_string());
     assert_eq!(specs[0].key, ScriptKey::File(path));
 }
+
+#[tokio::test]
+async fn what_a_full_rule_keeps_of_its_credits_is_given_back_when_others_go_on_with_it() {
+    const FULL: &str = "rules:
+  - { name: ping, subscription: message_received, handler: ping.lua, order: none, concurrency: 2, log_rate: 0 }
+";
+    let bench = Bench::new(&[("rules.yaml", FULL), ("ping.lua", &version("old"))]);
+    let queue = RuleQueue::new();
+    let (old, _) = bench.serve("ping", &queue).await;
+    // Ten are handled, two hold the rule's two places, and all others wait behind these.
+    let mut all: Vec<_> = (0..CREDITS).map(|number| message(1, &number.to_string())).collect();
+    all[10] = message(1, "slow");
+    all[11] = message(1, "slow");
+    assert!(push_all(&queue, &all, false).await);
+    bench.said(12).await;
+    let handled = || queue.counters().settled.load(Ordering::Acquire);
+    assert_eq!(handled(), 10);
+    // More would wait, too; but once another script goes on with the rule, it may have them.
+    let mut more = std::pin::pin!(queue.push_some(&all[..1], false));
+    assert!(timeout(Duration::from_millis(50), &mut more).await.is_err());
+    bench.write("ping.lua", &version("new"));
+    let (new, _) = bench.serve("ping", &queue).await;
+    assert_eq!(timeout(PATIENCE, more).await.ok().flatten(), Some(1));
+    old.stop(Instant::now() + PATIENCE);
+    bench.write("go.lua", "");
+    assert!(old.ended(Instant::now() + PATIENCE).await);
+    finish(new).await;
+    assert_eq!(handled(), CREDITS as u64 + 1);
+    assert_all_credits_are_back(&queue);
+}

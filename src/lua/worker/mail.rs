@@ -1,0 +1,82 @@
+//! What a worker does with its mail: seats at lanes, and what the control plane asks for.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use super::Worker;
+use crate::{
+    lua::{mailbox::Mail, permits::Permit, queue::Lane, restraint, seat::Seat},
+    rules::Rule,
+};
+
+impl Worker {
+    /// Does what is asked for, in order.
+    pub(super) fn receive_all(&mut self, mails: VecDeque<Mail>) {
+        let mut taken = Vec::new();
+        for mail in mails {
+            if let Mail::Seat { lane, rule, generation } = mail {
+                taken.push(self.take_seat(lane, rule, generation));
+            } else {
+                self.begin(taken.drain(..));
+                self.receive(mail);
+            }
+        }
+        self.begin(taken.into_iter());
+    }
+
+    fn take_seat(&mut self, lane: Arc<Lane>, rule: Arc<Rule>, generation: u64) -> Arc<Lane> {
+        let counters = Arc::clone(&self.counters);
+        let seat = Seat::new(&self.script, Arc::clone(&lane), generation, rule, counters);
+        self.tell_later(restraint::inherited(&seat, &self.script.host));
+        self.seats.insert(Arc::as_ptr(&lane), seat);
+        lane
+    }
+
+    /// Begins with lanes, on what all rules together allow: found out once for many that come at the same time.
+    fn begin(&mut self, lanes: impl ExactSizeIterator<Item = Arc<Lane>>) {
+        if lanes.len() == 0 {
+            return;
+        }
+        self.memory = self.seats.values().map(|seat| seat.rule.limits.memory).max().unwrap_or_default();
+        let mut permits = BTreeMap::new();
+        for seat in self.seats.values() {
+            let file = (&*seat.rule.file, Arc::as_ptr(&seat.rule.permissions));
+            permits.entry(file).or_insert_with(|| Permit::of(&seat.rule));
+        }
+        self.script.host.permits.replace(permits.into_values().collect());
+        self.script.host.buffers.limit(self.memory);
+        lanes.for_each(|lane| self.start_ready(&lane));
+    }
+
+    fn receive(&mut self, mail: Mail) {
+        match mail {
+            Mail::Seat { lane, rule, generation } => {
+                let lane = self.take_seat(lane, rule, generation);
+                self.begin([lane].into_iter());
+            }
+            Mail::Ready(lane) => self.start_ready(&lane),
+            Mail::Save(reply) => {
+                self.paused = true;
+                // Who does not wait any more has put the end of the pause behind this mail.
+                let saved = if reply.is_closed() { Ok(None) } else { self.script.save() };
+                reply.send(saved).unwrap_or_default();
+            }
+            Mail::Restore { state, reply } => reply.send(self.script.restore(&state)).unwrap_or_default(),
+            Mail::Resume => self.resume_all(),
+            Mail::Stop { deadline } => {
+                self.stop_at = Some(self.stop_at.map_or(deadline, |earlier| earlier.min(deadline)));
+                self.resume_all();
+            }
+        }
+    }
+
+    fn resume_all(&mut self) {
+        self.paused = false;
+        let lanes: Vec<_> = self.seats.values().map(|seat| Arc::clone(&seat.lane)).collect();
+        for lane in &lanes {
+            self.start_ready(lane);
+        }
+    }
+}

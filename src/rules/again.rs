@@ -1,0 +1,139 @@
+//! Rule files that are read again: of one that is as it was, what was made of it stays, to the pointer.
+//!
+//! That is the way of nearly all files at nearly all reloads, and of all of them where only a script has changed. What a file
+//! is made into depends on its text and on where the paths in it lead; both are compared. One with anything to be told is
+//! read anew, as what is told may lie in something else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Caps,
+    load::Text,
+    resolve::{self, Resolved},
+};
+use crate::{diagnostic::Source, schema::Catalog};
+
+/// Files with what was made of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Read(Vec<Arc<Known>>);
+
+/// One of them.
+#[derive(Debug)]
+struct Known {
+    path: PathBuf,
+    source: Arc<Source>,
+    caps: Caps,
+    around: BTreeMap<PathBuf, Lies>,
+    made: Resolved,
+}
+
+/// Where a path leads, and whether that is a directory.
+#[derive(Debug, PartialEq, Eq)]
+struct Lies(Result<(PathBuf, bool), ErrorKind>);
+
+impl Read {
+    /// What is made of these files: what is known of each, where that still holds.
+    pub(super) fn again(&self, texts: &[Text], catalog: &Catalog, caps: &Caps) -> Self {
+        Self(texts.iter().map(|text| Known::of(text, catalog, caps, &self.0)).collect())
+    }
+
+    /// What was made of each.
+    pub(super) fn made(&self) -> impl Iterator<Item = &Resolved> {
+        self.0.iter().map(|known| &known.made)
+    }
+
+    /// All paths that were looked for, each once.
+    pub(super) fn looked_for(&self) -> BTreeSet<&PathBuf> {
+        self.made().flat_map(|made| &made.looked_for).collect()
+    }
+}
+
+impl Known {
+    fn of(text: &Text, catalog: &Catalog, caps: &Caps, before: &[Arc<Self>]) -> Arc<Self> {
+        let known = before.iter().find(|known| known.path == text.path);
+        if let Some(known) = known.filter(|known| known.holds(text, caps)) {
+            return Arc::clone(known);
+        }
+        let made = resolve::file(&text.path, &text.source, catalog, caps);
+        let around = made.looked_at.iter().map(|path| (path.clone(), Lies::of(path))).collect();
+        Arc::new(Self { path: text.path.clone(), source: Arc::clone(&text.source), caps: caps.clone(), around, made })
+    }
+
+    fn holds(&self, text: &Text, caps: &Caps) -> bool {
+        let Source { name, text: content } = &*text.source;
+        let is_same = (&self.source.name, &self.source.text, &self.caps) == (name, content, caps);
+        is_same && self.made.told.is_empty() && self.around.iter().all(|(path, lies)| Lies::of(path) == *lies)
+    }
+}
+
+impl Lies {
+    fn of(path: &Path) -> Self {
+        let path = if path == Path::new("") { Path::new(".") } else { path };
+        let found = fs::canonicalize(path).and_then(|real| fs::metadata(&real).map(|found| (real, found.is_dir())));
+        Self(found.map_err(|error| error.kind()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::RuleSet;
+    use super::*;
+
+    const RULES: &str = "permissions: { read: [data] }\nrules:
+  - { name: one, subscription: message_received, handler: one.lua }
+  - { name: two, subscription: message_received, handler: two.lua }
+";
+
+    fn load(folder: &Path, before: &RuleSet) -> (RuleSet, bool) {
+        let (set, _) =
+            RuleSet::load_again(&[folder.to_path_buf()], Catalog::embedded(), &Caps::default(), &before.read);
+        let old = before.rules.iter().filter(|rule| rule.name == "one").map(Arc::as_ptr);
+        let new = set.rules.iter().filter(|rule| rule.name == "one").map(Arc::as_ptr);
+        let stayed = old.eq(new);
+        (set, stayed)
+    }
+
+    #[test]
+    fn what_was_made_of_a_file_stays_until_its_text_or_what_its_paths_lead_to_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        let write = |name: &str, text: &str| fs::write(home.join(name), text).unwrap();
+        fs::create_dir(home.join("data")).unwrap();
+        write("a.yaml", RULES);
+        write("one.lua", "");
+        write("two.lua", "");
+        let (set, _) = load(home, &RuleSet::default());
+        assert_eq!(set.rules.len(), 2);
+        let (set, stayed) = load(home, &set);
+        assert!(stayed);
+        write("one.lua", "return function() end");
+        write("b.yaml", "rules: []");
+        let (set, stayed) = load(home, &set);
+        assert!(stayed, "of a script only that it is there counts, and of another file nothing");
+        let changes: [&dyn Fn(); 5] = [
+            &|| write("a.yaml", &format!("{RULES}# more\n")),
+            &|| fs::rename(home.join("two.lua"), home.join("three.lua")).unwrap(),
+            &|| symlink("three.lua", home.join("two.lua")).unwrap(),
+            &|| fs::remove_dir(home.join("data")).unwrap(),
+            &|| write("data", ""),
+        ];
+        for change in changes {
+            let (before, _) = load(home, &set);
+            change();
+            let (after, stayed) = load(home, &before);
+            assert!(!stayed);
+            // As if it were the first time.
+            let (anew, _) = load(home, &RuleSet::default());
+            assert_eq!(format!("{:?}", after.rules), format!("{:?}", anew.rules));
+            assert_eq!(after.inputs.all(), anew.inputs.all());
+        }
+    }
+}
