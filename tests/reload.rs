@@ -4,6 +4,8 @@
 #[path = "support/host.rs"]
 mod host;
 
+use std::{sync::atomic::Ordering, time::Duration};
+
 use host::{Host, Setup};
 use olvid_rules::report::{Event, FailureKind, ReloadResult};
 use serde_json::json;
@@ -312,4 +314,23 @@ async fn a_script_that_computes_for_ever_is_replaced_all_the_same() {
     let failed = host.until_failed(1).await;
     assert_eq!((failed[0].kind, failed[0].origin.rule.as_deref()), (FailureKind::Timeout, Some("first")));
     host.until(|host| (host.said().last().map(String::as_str) == Some("two c 2")).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_failure_that_comes_again_is_only_counted_where_a_reload_changed_nothing_between() {
+    let failing = "return function(n) error('no ' .. 'reason') end";
+    let mut host = setup().file("first.lua", failing).start().await;
+    emit(&host, 1, "a");
+    host.until_failed(1).await;
+    assert_eq!(host.reload().await.result, ReloadResult::Unchanged);
+    emit(&host, 1, "b");
+    host::in_time(async {
+        while host.counters().settled.load(Ordering::Acquire) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let failed = |event| if let Event::RunFailed(failure) = event { Some(failure.repeats) } else { None };
+    let told: Vec<_> = host.stop().await.into_iter().filter_map(failed).collect();
+    assert_eq!(told.iter().filter(|repeats| **repeats == 0).count(), 1, "{told:?}");
 }

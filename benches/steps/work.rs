@@ -36,7 +36,14 @@ pub(crate) enum Step {
 
 impl Step {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let tables = Catalog::embedded().subscriptions().iter().map(|subscription| Self::Table(&subscription.name));
+        let mut known = Vec::new();
+        let tables = Catalog::embedded().subscriptions().iter().filter_map(move |subscription| {
+            // By what is in it: many bring the same.
+            let kinds: Vec<_> = subscription.method.output.fields.iter().map(|field| field.type_name()).collect();
+            let is_new = !known.contains(&kinds);
+            known.push(kinds);
+            is_new.then_some(Self::Table(&subscription.name))
+        });
         tables.chain([Self::Encode, Self::Dispatch, Self::Load])
     }
 

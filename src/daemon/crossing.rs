@@ -49,11 +49,15 @@ impl Crossing {
         }
         let (mut back, answer) = oneshot::channel();
         self.board(Box::new(move || {
+            if back.is_closed() {
+                return;
+            }
             let call = call();
             tokio::spawn(async move {
                 let answer = select! {
-                    answer = call => answer,
+                    biased;
                     () = back.closed() => return,
+                    answer = call => answer,
                 };
                 // Who has gone meanwhile needs none.
                 drop(back.send(answer));

@@ -118,6 +118,7 @@ impl Engine {
         generation: u64,
     ) {
         let mut old = Vec::new();
+        let started: BTreeSet<ScriptKey> = prepared.keys().cloned().collect();
         for (key, prepared) in prepared {
             // Before anything that its successor has to tell.
             if let Some((script, _)) = self.running.scripts.get(&key)
@@ -129,13 +130,13 @@ impl Engine {
             old.extend(former.map(|(script, _)| (key, script)));
         }
         let by_script = view.by_script();
-        for (key, (script, since)) in &self.running.scripts {
+        for (key, (script, _)) in &self.running.scripts {
             let own = by_script.get(key).into_iter().flatten().filter_map(|name| rules.get_key_value(*name));
             let new = |name: &String| {
                 // A rule with a new queue is new to its script.
                 let another = plan.moved.get(name).is_some_and(|from| !is_same(view, name, from));
                 another
-                    || *since == generation
+                    || started.contains(key)
                     || self.running.view.rules.get(name).is_none_or(|before| before.script != *key)
             };
             let (attached, updated): (Vec<_>, Vec<_>) = own.partition(|(name, _)| new(name));

@@ -14,9 +14,9 @@
 //! Which coroutine runs is known because scripts resume and close coroutines by functions of this module only
 //! ([`base`]). The stock ones must not be reachable, nor `__gc`: hooks do not act in finalizers.
 //!
-//! The unsafe code of Lua's is in this module and nowhere else. What holds for all of it: functions that Lua calls own
-//! nothing that needs dropping while they may raise or yield, as both jump over them; and the signal's handler touches
-//! atomics of its own thread and `lua_sethook`, which is made to be called from handlers.
+//! What holds for all unsafe code here: functions that Lua calls own nothing that needs dropping while they may raise or
+//! yield, as both jump over them; and the signal's handler touches atomics of its own thread and `lua_sethook`, which is
+//! made to be called from handlers.
 #![expect(unsafe_code, reason = "hooks that are armed from a signal, and the allocator, are Lua's C API")]
 
 mod base;
@@ -424,8 +424,8 @@ unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize,
     granted
 }
 
-/// Memory is limited for as long as this lives. While the host converts messages it is not: mlua's operations are then
-/// free of a protected call each, and a message's size is bounded by itself.
+/// Memory is limited for as long as this lives. While the host converts messages it is not: a message's size is bounded by
+/// itself, and mlua's operations, of which there are some around that, are then free of a protected call each.
 struct Limited<'g> {
     lua: &'g Lua,
     coroutine: *mut lua_State,

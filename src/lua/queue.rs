@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -113,6 +113,8 @@ struct Serving {
     mailbox: Arc<Mailbox>,
     rule: Arc<Rule>,
     key: OrderKey,
+    /// Credits that it keeps for now.
+    kept: Arc<AtomicUsize>,
 }
 
 /// What a worker may do next with a lane.
@@ -238,7 +240,7 @@ impl Lane {
         let former = state.give(self, rule, mailbox);
         let generation = state.generation;
         drop(state);
-        if let Some(former) = former {
+        if let Some(former) = former.filter(|former| !Arc::ptr_eq(&former.mailbox, mailbox)) {
             former.mailbox.put(Mail::Ready(Arc::clone(self)));
         }
         generation
@@ -309,6 +311,13 @@ impl Lane {
         }
         let is_full = state.serving.as_ref().is_some_and(|serving| state.claims.len() >= serving.limit());
         is_full && state.waiting.len() >= waiting
+    }
+
+    /// Where whoever serves it in a generation counts the credits that it keeps.
+    pub(super) fn kept(&self, generation: u64) -> Arc<AtomicUsize> {
+        let state = self.state();
+        let serving = state.serving.as_ref().filter(|_| state.generation == generation);
+        serving.map_or_else(Arc::default, |serving| Arc::clone(&serving.kept))
     }
 
     /// Gives credits back.
@@ -388,8 +397,13 @@ impl State {
         // The mail says that there is something to look at, too.
         self.told = true;
         mailbox.put(Mail::Seat { lane: Arc::clone(lane), rule: Arc::clone(rule), generation: self.generation });
-        let key = discussion(rule);
-        self.serving.replace(Serving { mailbox: Arc::clone(mailbox), rule: Arc::clone(rule), key })
+        let (key, kept) = (discussion(rule), Arc::default());
+        let former = self.serving.replace(Serving { mailbox: Arc::clone(mailbox), rule: Arc::clone(rule), key, kept });
+        if let Some(former) = &former {
+            // Its thread may never come back.
+            lane.give_back(former.kept.swap(0, Ordering::Relaxed));
+        }
+        former
     }
 
     fn tell(&mut self, lane: &Arc<Lane>) {

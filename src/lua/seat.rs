@@ -3,7 +3,10 @@
 use std::{
     cell::Cell,
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -42,7 +45,7 @@ pub(super) struct Seat {
     pub(super) call: Result<Call, String>,
     counters: Arc<Counters>,
     /// Credits of runs that ended and are not given back yet.
-    earned: Cell<usize>,
+    earned: Arc<AtomicUsize>,
     is_listed: Cell<bool>,
 }
 
@@ -78,14 +81,13 @@ impl Seat {
         };
         let call = script.handler(&rule).and_then(|handler| made(handler).map_err(|error| error.to_string()));
         let (name, subscription) = (rule.name.as_str().into(), rule.subscription.name.as_str().into());
-        let (discussion, earned, is_listed) = (queue::discussion(&rule), Cell::new(0), Cell::new(false));
+        let (discussion, earned, is_listed) = (queue::discussion(&rule), lane.kept(generation), Cell::new(false));
         Rc::new(Self { lane, generation, rule, name, subscription, discussion, call, counters, earned, is_listed })
     }
 
     /// Keeps the credit of a run that ended; whether it has to be put on the list of seats that keep some.
     pub(super) fn earn(&self) -> bool {
-        let earned = self.earned.get() + 1;
-        self.earned.set(earned);
+        let earned = self.earned.fetch_add(1, Ordering::Relaxed) + 1;
         if earned >= GIVEN_BACK {
             self.give_back();
         }
@@ -94,7 +96,7 @@ impl Seat {
 
     /// Gives back what it has earned, unless that would come to nothing before another run has ended; whether it did.
     pub(super) fn give_back_in_time(&self) -> bool {
-        let is_due = self.earned.get() == 0 || !self.lane.has_enough(self.generation, GIVEN_BACK);
+        let is_due = self.earned.load(Ordering::Relaxed) == 0 || !self.lane.has_enough(self.generation, GIVEN_BACK);
         if is_due {
             self.give_back();
             self.is_listed.set(false);
@@ -103,7 +105,7 @@ impl Seat {
     }
 
     fn give_back(&self) {
-        self.lane.give_back(self.earned.take());
+        self.lane.give_back(self.earned.swap(0, Ordering::Relaxed));
     }
 
     pub(super) fn origin(&self, script: &Arc<str>, place: Option<String>) -> Origin {

@@ -85,8 +85,10 @@ pub(super) struct Worker {
     kept: usize,
     /// Where it says what the VM holds.
     used: Arc<Memory>,
-    /// Runs that were started since the clock was looked at.
+    /// Runs that were started or went on since the clock was looked at.
     started: usize,
+    /// Whether a seat was left: what all rules together allow may be less.
+    is_left: bool,
     paused: bool,
     stop_at: Option<Instant>,
     /// The thread was given up while it did not come back: another one does the work.
@@ -116,6 +118,7 @@ impl Worker {
             kept: 0,
             used,
             started: 0,
+            is_left: false,
             paused: false,
             stop_at: None,
             is_lost: false,
@@ -133,6 +136,9 @@ impl Worker {
         }
         let (mailbox, clock) = (Arc::clone(&self.mailbox), self.script.host.clock.clone());
         while !self.is_finished() {
+            if mem::take(&mut self.is_left) {
+                self.take_terms();
+            }
             if self.runs.is_empty() {
                 self.tidy();
             }
@@ -153,8 +159,8 @@ impl Worker {
                 Wake::Mail(mails) => self.receive_all(mails),
                 Wake::Answer(run, answer) => {
                     self.go_on(run, answer);
-                    // What else has come goes on before the others: they may have it together.
-                    for _ in 1..TURN {
+                    // What else has come goes on now, too: what it asks for then leaves together.
+                    while self.started < TURN && !self.is_lost {
                         let Some(Some((run, answer))) = self.waiting.next().now_or_never() else { break };
                         self.go_on(run, answer);
                     }
@@ -193,6 +199,7 @@ impl Worker {
                 Next::Nothing => return,
                 Next::Gone => {
                     self.seats.remove(&Arc::as_ptr(lane));
+                    self.is_left = true;
                     return;
                 }
             }
@@ -340,6 +347,7 @@ impl Worker {
 
     fn go_on(&mut self, id: u64, answer: Option<Result<Outcome, CallError>>) {
         let Some(mut run) = self.runs.remove(&id) else { return };
+        self.started += 1;
         run.goes_on(&self.script.host.clock);
         let lane = Arc::clone(&run.claim.seat.lane);
         match answer.map(|outcome| self.script.host.answer(&self.script.lua, outcome)) {

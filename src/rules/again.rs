@@ -5,7 +5,7 @@
 //! read anew, as what is told may lie in something else.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -33,14 +33,16 @@ struct Known {
     made: Resolved,
 }
 
-/// Where a path leads, and whether that is a directory.
+/// Where a path leads, and whether that is a directory or a file.
 #[derive(Debug, PartialEq, Eq)]
-struct Lies(Result<(PathBuf, bool), ErrorKind>);
+struct Lies(Result<(PathBuf, bool, bool), ErrorKind>);
 
 impl Read {
     /// What is made of these files: what is known of each, where that still holds.
     pub(super) fn again(&self, texts: &[Text], catalog: &Catalog, caps: &Caps) -> Self {
-        Self(texts.iter().map(|text| Known::of(text, catalog, caps, &self.0)).collect())
+        let known: HashMap<_, _> = self.0.iter().map(|known| (&*known.path, known)).collect();
+        let read = |text: &Text| Known::of(text, catalog, caps, known.get(&*text.path).copied());
+        Self(texts.iter().map(read).collect())
     }
 
     /// What was made of each.
@@ -55,8 +57,7 @@ impl Read {
 }
 
 impl Known {
-    fn of(text: &Text, catalog: &Catalog, caps: &Caps, before: &[Arc<Self>]) -> Arc<Self> {
-        let known = before.iter().find(|known| known.path == text.path);
+    fn of(text: &Text, catalog: &Catalog, caps: &Caps, known: Option<&Arc<Self>>) -> Arc<Self> {
         if let Some(known) = known.filter(|known| known.holds(text, caps)) {
             return Arc::clone(known);
         }
@@ -75,8 +76,8 @@ impl Known {
 impl Lies {
     fn of(path: &Path) -> Self {
         let path = if path == Path::new("") { Path::new(".") } else { path };
-        let found = fs::canonicalize(path).and_then(|real| fs::metadata(&real).map(|found| (real, found.is_dir())));
-        Self(found.map_err(|error| error.kind()))
+        let found = fs::canonicalize(path).and_then(|real| Ok((fs::metadata(&real)?, real)));
+        Self(found.map(|(found, real)| (real, found.is_dir(), found.is_file())).map_err(|error| error.kind()))
     }
 }
 

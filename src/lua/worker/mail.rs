@@ -36,10 +36,16 @@ impl Worker {
 
     /// Begins with lanes, on what all rules together allow: found out once for many that come at the same time.
     fn begin(&mut self, lanes: impl ExactSizeIterator<Item = Arc<Lane>>) {
-        if lanes.len() == 0 {
-            return;
+        if lanes.len() > 0 {
+            self.take_terms();
         }
-        self.memory = self.seats.values().map(|seat| seat.rule.limits.memory).max().unwrap_or_default();
+        lanes.for_each(|lane| self.start_ready(&lane));
+    }
+
+    /// Finds out what all rules together allow. While there are none, what there was last holds.
+    pub(super) fn take_terms(&mut self) {
+        let Some(memory) = self.seats.values().map(|seat| seat.rule.limits.memory).max() else { return };
+        self.memory = memory;
         let mut permits = BTreeMap::new();
         for seat in self.seats.values() {
             let file = (&*seat.rule.file, Arc::as_ptr(&seat.rule.permissions));
@@ -47,7 +53,6 @@ impl Worker {
         }
         self.script.host.permits.replace(permits.into_values().collect());
         self.script.host.buffers.limit(self.memory);
-        lanes.for_each(|lane| self.start_ready(&lane));
     }
 
     fn receive(&mut self, mail: Mail) {
