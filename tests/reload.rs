@@ -334,3 +334,25 @@ async fn a_failure_that_comes_again_is_only_counted_where_a_reload_changed_nothi
     let told: Vec<_> = host.stop().await.into_iter().filter_map(failed).collect();
     assert_eq!(told.iter().filter(|repeats| **repeats == 0).count(), 1, "{told:?}");
 }
+
+#[tokio::test]
+async fn what_a_rule_allowed_goes_with_it() {
+    const SMALL: &str = "
+rules:
+  - { name: small, subscription: message_received, handler: first.lua, memory: 8 MiB }
+";
+    let large = "  - { name: large, subscription: contact_new, handler: first.lua, memory: 64 MiB }\n";
+    let code = "return function(n)
+        local text, all = string.rep('x', 1000000), {}
+        for i = 1, 30 do all[i] = text .. i end
+        print('held')
+    end";
+    let mut host = Setup::new(&format!("{SMALL}{large}")).file("first.lua", code).start().await;
+    emit(&host, 1, "a");
+    assert_eq!(host.until_said(1).await, ["held"], "a script has what the largest of its rules has");
+    host.write("rules.yaml", SMALL);
+    assert_eq!(host.reload().await.removed, ["large"]);
+    emit(&host, 1, "b");
+    assert_eq!(host.until_failed(1).await[0].kind, FailureKind::Memory);
+    host.stop().await;
+}

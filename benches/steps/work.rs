@@ -13,7 +13,7 @@ use olvid_rules::{
     lua::{CREDITS, Counters, Prepared, RuleQueue, Script, ScriptSpec, bare::Bare},
     report::Reporter,
     rules::RuleSet,
-    schema::{Cardinality, Catalog, Kind, Message, encode},
+    schema::{Cardinality, Catalog, Field, Kind, Message, encode},
 };
 use serde_json::{Value as Json, json};
 use tokio::runtime::{self, Runtime};
@@ -39,7 +39,7 @@ impl Step {
         let mut known = Vec::new();
         let tables = Catalog::embedded().subscriptions().iter().filter_map(move |subscription| {
             // By what is in it: many bring the same.
-            let kinds: Vec<_> = subscription.method.output.fields.iter().map(|field| field.type_name()).collect();
+            let kinds: Vec<_> = subscription.method.output.fields.iter().map(Field::type_name).collect();
             let is_new = !known.contains(&kinds);
             known.push(kinds);
             is_new.then_some(Self::Table(&subscription.name))

@@ -337,6 +337,12 @@ impl Lane {
         state.retired || !state.is_served_by(mailbox)
     }
 
+    /// Whether nothing more is started in this generation.
+    pub(super) fn is_over(&self, generation: u64) -> bool {
+        let state = self.state();
+        state.generation != generation || (state.retired && state.waiting.is_empty())
+    }
+
     /// Whether the rule is gone.
     pub(super) fn is_retired(&self) -> bool {
         self.state().retired

@@ -209,6 +209,9 @@ impl Worker {
 
     fn start(&mut self, seat: &Rc<Seat>, work: Work) {
         self.started += 1;
+        if mem::take(&mut self.is_left) {
+            self.take_terms();
+        }
         let caught_up = work.caught_up;
         let claim = Claim::new(seat, work);
         if restraint::leaves_out(&claim) {

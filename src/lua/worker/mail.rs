@@ -44,13 +44,14 @@ impl Worker {
 
     /// Finds out what all rules together allow. While there are none, what there was last holds.
     pub(super) fn take_terms(&mut self) {
-        let Some(memory) = self.seats.values().map(|seat| seat.rule.limits.memory).max() else { return };
-        self.memory = memory;
+        let present = || self.seats.values().filter(|seat| !seat.lane.is_over(seat.generation));
+        let Some(memory) = present().map(|seat| seat.rule.limits.memory).max() else { return };
         let mut permits = BTreeMap::new();
-        for seat in self.seats.values() {
+        for seat in present() {
             let file = (&*seat.rule.file, Arc::as_ptr(&seat.rule.permissions));
             permits.entry(file).or_insert_with(|| Permit::of(&seat.rule));
         }
+        self.memory = memory;
         self.script.host.permits.replace(permits.into_values().collect());
         self.script.host.buffers.limit(self.memory);
     }
