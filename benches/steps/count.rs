@@ -12,7 +12,7 @@ pub(crate) fn compare(update: bool) -> bool {
     println!("| step | known | counted | |\n| --- | --- | --- | --- |");
     let mut counted = BTreeMap::new();
     let mut wrong = 0;
-    for step in Step::all() {
+    for step in Step::COUNTED {
         let (name, took) = (step.name(), instructions(step));
         if let Some(known) = known.get(&name) {
             #[expect(clippy::cast_precision_loss, reason = "a share of it is told")]
@@ -43,10 +43,14 @@ pub(crate) fn compare(update: bool) -> bool {
     wrong == 0
 }
 
+/// How often a step is counted; the least is what it takes.
+const ROUNDS: usize = 3;
+
 /// Instructions of doing a step once.
 fn instructions(step: Step) -> u64 {
     let times = step.times();
-    (counted(step, 2 * times) - counted(step, times)) / times
+    let once = || counted(step, 2 * times).saturating_sub(counted(step, times)) / times;
+    (0..ROUNDS).map(|_| once()).min().unwrap_or_default()
 }
 
 /// Instructions of a process that does it so often.
