@@ -25,6 +25,8 @@ mod python;
 mod readers;
 #[path = "against/trials.rs"]
 mod trials;
+#[path = "support/written.rs"]
+mod written;
 
 use std::path::PathBuf;
 

@@ -9,6 +9,8 @@
 mod count;
 #[path = "steps/work.rs"]
 mod work;
+#[path = "support/written.rs"]
+mod written;
 
 use std::process::ExitCode;
 

@@ -265,7 +265,7 @@ impl Engine {
     /// for a mistake. One that is itself refused is left as it is.
     pub async fn revive(&mut self) {
         let mut view = self.running.view.clone();
-        let rules = RuleSet::of(self.running.rules.values().cloned().collect());
+        let rules = RuleSet { rules: self.running.rules.values().cloned().collect(), ..RuleSet::default() };
         let mut broken = ScriptSpec::group(&rules);
         broken.retain(|spec| self.running.scripts.get(&spec.key).is_some_and(|(script, _)| script.needs_replacing()));
         let prepared = self.load_changed(broken, true, &mut view, &mut Vec::new()).await;

@@ -145,11 +145,6 @@ pub enum Order {
 }
 
 impl RuleSet {
-    /// A set of rules that were read before.
-    pub(crate) fn of(rules: Vec<Arc<Rule>>) -> Self {
-        Self { rules, ..Self::default() }
-    }
-
     /// What its enabled rules listen to, one for each.
     pub fn subscriptions(&self) -> Vec<&str> {
         self.rules.iter().filter(|rule| rule.enabled).map(|rule| rule.subscription.name.as_str()).collect()

@@ -7,7 +7,7 @@ mod host;
 
 use std::sync::atomic::Ordering;
 
-use host::{Host, Setup, in_time};
+use host::Setup;
 use serde_json::json;
 
 /// Checks as it goes, and says what it has seen when the last message was handled.
@@ -40,20 +40,11 @@ async fn run(order: &str, discussions: u64, messages: u64, pause: &str) -> (u64,
         }
     }
     let seen = host.until_said(1).await;
-    settled(&host, count).await;
-    let seen: serde_json::Value = serde_json::from_str(&seen[0]).unwrap();
-    (seen["out_of_order"].as_u64().unwrap(), seen["at_once"].as_u64().unwrap())
-}
-
-async fn settled(host: &Host, count: u64) {
-    in_time(async {
-        while host.counters().settled.load(Ordering::Acquire) < count {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    host.settled(count).await;
     assert_eq!(host.counters().received.load(Ordering::Acquire), count);
     assert_eq!(host.counters().failed.load(Ordering::Acquire), 0);
+    let seen: serde_json::Value = serde_json::from_str(&seen[0]).unwrap();
+    (seen["out_of_order"].as_u64().unwrap(), seen["at_once"].as_u64().unwrap())
 }
 
 #[tokio::test]

@@ -4,8 +4,6 @@
 #[path = "support/host.rs"]
 mod host;
 
-use std::{sync::atomic::Ordering, time::Duration};
-
 use host::{Host, Setup};
 use olvid_rules::report::{Event, FailureKind, ReloadResult};
 use serde_json::json;
@@ -324,12 +322,7 @@ async fn a_failure_that_comes_again_is_only_counted_where_a_reload_changed_nothi
     host.until_failed(1).await;
     assert_eq!(host.reload().await.result, ReloadResult::Unchanged);
     emit(&host, 1, "b");
-    host::in_time(async {
-        while host.counters().settled.load(Ordering::Acquire) < 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    host.settled(2).await;
     let failed = |event| if let Event::RunFailed(failure) = event { Some(failure.repeats) } else { None };
     let told: Vec<_> = host.stop().await.into_iter().filter_map(failed).collect();
     assert_eq!(told.iter().filter(|repeats| **repeats == 0).count(), 1, "{told:?}");

@@ -21,9 +21,7 @@ impl Rounds {
         let values = self.sorted();
         values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
     }
-}
 
-impl Rounds {
     /// The least and the most.
     pub(crate) fn ends(&self) -> (f64, f64) {
         let values = self.sorted();
@@ -40,9 +38,11 @@ impl FromIterator<f64> for Rounds {
 /// The least, the median and the most.
 impl fmt::Display for Rounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values = self.sorted();
-        let (Some(least), Some(most)) = (values.first(), values.last()) else { return f.write_str("-") };
-        write!(f, "{} / {} / {}", short(*least), short(self.median()), short(*most))
+        if self.0.is_empty() {
+            return f.write_str("-");
+        }
+        let (least, most) = self.ends();
+        write!(f, "{} / {} / {}", short(least), short(self.median()), short(most))
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the daemon is to send, as it is passed to its process, and the notifications themselves.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use bytes::Bytes;
-use olvid_rules::schema::{Catalog, Message, encode};
+use olvid_rules::schema::Catalog;
 use serde_json::{Value as Json, json};
+
+use crate::written::written;
 
 /// Discussions that notifications are spread over.
 pub(crate) const DISCUSSIONS: u64 = 64;
@@ -90,11 +92,4 @@ fn message(discussion: u64, body: &str) -> Json {
         "reactions": [{ "contact_id": 7, "reaction": "👍", "timestamp": 1_764_375_000_123_u64 }],
         "forwarded": true,
     })
-}
-
-fn written(plan: &Arc<Message>, value: &Json) -> Bytes {
-    match encode::encode(plan, &value, None) {
-        Ok(bytes) => bytes.into(),
-        Err(mismatches) => panic!("{}: {}", plan.name, mismatches[0]),
-    }
 }

@@ -178,6 +178,7 @@ impl Trials {
                 self.interpreter.iter().map(|python| contender("Python client", Party::Python(python, "asked"))),
             );
             let all = self.compare(&contenders);
+            let mut bars = Vec::new();
             let rows: Vec<_> = contenders
                 .iter()
                 .zip(&all)
@@ -185,16 +186,16 @@ impl Trials {
                     let at = |part| -> Rounds {
                         measured.iter().map(|measured| percentile(&mut measured.outcome.times.clone(), part)).collect()
                     };
-                    vec![contender.name.clone(), at(0.5).to_string(), at(0.99).to_string()]
+                    let half = at(0.5);
+                    let row = vec![contender.name.clone(), half.to_string(), at(0.99).to_string()];
+                    bars.push((contender.name.clone(), half));
+                    row
                 })
                 .collect();
             let head = ["", "p50 µs (min / median / max)", "p99 µs"];
             let title = format!("There and back at {per_second} a second");
             println!("{}", table(&title, &head, &rows));
-            let half = |measured: &Measured| percentile(&mut measured.outcome.times.clone(), 0.5);
-            let bars = contenders.iter().zip(&all);
-            let bars = bars.map(|(contender, all)| (contender.name.clone(), all.iter().map(half).collect()));
-            self.plot(&format!("latency-{per_second}"), &title, "µs, half are faster", &bars.collect::<Vec<_>>());
+            self.plot(&format!("latency-{per_second}"), &title, "µs, half are faster", &bars);
         }
     }
 

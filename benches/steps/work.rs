@@ -13,10 +13,12 @@ use olvid_rules::{
     lua::{CREDITS, Counters, Prepared, RuleQueue, Script, ScriptSpec, bare::Bare},
     report::Reporter,
     rules::RuleSet,
-    schema::{Cardinality, Catalog, Field, Kind, Message, encode},
+    schema::{Cardinality, Catalog, Field, Kind, Message},
 };
 use serde_json::{Value as Json, json};
 use tokio::runtime::{self, Runtime};
+
+use crate::written::written;
 
 /// Rules of the file that is loaded.
 const RULES: usize = 1000;
@@ -204,11 +206,4 @@ fn full(plan: &Message) -> Json {
         (field.name.clone(), if field.cardinality == Cardinality::Repeated { json!([one]) } else { one })
     });
     Json::Object(set.collect())
-}
-
-fn written(plan: &Message, value: &Json) -> Bytes {
-    match encode::encode(plan, &value, None) {
-        Ok(bytes) => bytes.into(),
-        Err(mismatches) => panic!("{}: {}", plan.name, mismatches[0]),
-    }
 }

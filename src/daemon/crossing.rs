@@ -2,10 +2,9 @@
 //!
 //! Each crossing wakes a thread, which costs more than all else of a call. Where many calls are under way, one crosses as a
 //! whole, and not each step of it; those that are made at a stretch cross together, as whoever finds nobody waiting sends a
-//! boat for all who come until it leaves. What crosses is how to make a call: its large state is
-//! made, and freed, on the other side, as threads that free each other's memory wait for each other. Where there are few
-//! calls, they are made from where they are: the answer is read while its thread wakes up. A call that nobody waits for any
-//! more ends where it is.
+//! boat for all who come until it leaves. What crosses is how to make a call: its large state is made, and freed, on the
+//! other side, as threads that free each other's memory wait for each other. Where there are few calls, they are made from
+//! where they are: the answer is read while its thread wakes up. A call that nobody waits for any more ends where it is.
 
 use std::{
     future::Future,

@@ -145,12 +145,10 @@ impl Engine {
                 .filter_map(|(name, rule)| Some((Arc::clone(rule), self.running.queues.get(name)?.clone())))
                 .collect();
             script.attach(&attached);
-            // A rule of a file that is as it was is the same.
-            let is_same = |(name, rule): &(&String, &Arc<Rule>)| {
-                self.running.rules.get(*name).is_some_and(|before| Arc::ptr_eq(before, rule))
-            };
-            let updated: Vec<_> = updated.into_iter().filter(|rule| !is_same(rule)).collect();
-            script.update(&updated.into_iter().map(|(_, rule)| Arc::clone(rule)).collect::<Vec<_>>());
+            // A rule of a file that is as it was is the one that runs.
+            let runs = |name, rule| self.running.rules.get(name).is_some_and(|before| Arc::ptr_eq(before, rule));
+            let updated = updated.into_iter().filter(|(name, rule)| !runs(*name, *rule));
+            script.update(&updated.map(|(_, rule)| Arc::clone(rule)).collect::<Vec<_>>());
         }
         let stopped = plan.stopped.iter();
         old.extend(stopped.filter_map(|key| Some((key.clone(), self.running.scripts.remove(key)?.0))));

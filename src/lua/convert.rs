@@ -23,9 +23,6 @@ use crate::schema::{
 pub(super) use build::Plan;
 use build::{Absent, Constant, FieldPlan};
 
-/// Where what marks a list is among the constants.
-const LIST: Constant = 1;
-
 /// The conversions of one VM.
 ///
 /// Holds no handle on its VM, which owns it through the functions that use it: a VM that is let go must be freed.
@@ -49,6 +46,7 @@ pub(super) fn names_in(table: &Table) -> BTreeSet<String> {
 impl Converter {
     /// `list` is what lists are marked with.
     pub(super) fn new(lua: &Lua, list: Table) -> mlua::Result<Self> {
+        // What marks a list is the first of them.
         let constants = lua.create_sequence_from([&list])?;
         Ok(Self {
             plans: RefCell::default(),
@@ -102,7 +100,7 @@ impl Converter {
         let fields = message.fields.iter().map(|field| self.field_plan(field)).collect::<mlua::Result<_>>()?;
         let metatable = self.metatables.borrow().get(&message.name).cloned();
         let metatable = metatable.map(|metatable| self.constant(metatable)).transpose()?;
-        let plan = Rc::new(Plan { message: Arc::clone(message), fields, metatable, list: LIST });
+        let plan = Rc::new(Plan { message: Arc::clone(message), fields, metatable });
         self.plans.borrow_mut().insert(Arc::as_ptr(message), Rc::clone(&plan));
         Ok(plan)
     }

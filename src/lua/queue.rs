@@ -276,7 +276,7 @@ impl Lane {
         let mut state = self.state();
         let Some(at) = state.claims.iter().rposition(|claimed| claimed.id == claim) else { return false };
         let key = state.claims.swap_remove(at).key;
-        if let Some(key) = key.filter(|_| !state.has_run_of(key)) {
+        if let Some(key) = key.filter(|key| !is_busy(&state.claims, *key)) {
             state.waiting.ended(key);
         }
         self.counters.running.fetch_sub(1, Ordering::Relaxed);
@@ -392,10 +392,6 @@ impl State {
         self.serving.as_ref().is_some_and(|serving| Arc::ptr_eq(&serving.mailbox, mailbox))
     }
 
-    fn has_run_of(&self, key: Option<u64>) -> bool {
-        self.claims.iter().any(|claimed| claimed.key == key)
-    }
-
     /// Begins a generation; returns who served the former one.
     fn give(&mut self, lane: &Arc<Lane>, rule: &Arc<Rule>, mailbox: &Arc<Mailbox>) -> Option<Serving> {
         self.generation += 1;
@@ -444,6 +440,11 @@ impl State {
         self.claims.push(Claimed { id: claim, generation, key });
         Some(Work { claim, bytes, caught_up, arrived })
     }
+}
+
+/// Whether a run of a discussion is under way.
+fn is_busy(claims: &[Claimed], key: u64) -> bool {
+    claims.iter().any(|claimed| claimed.key == Some(key))
 }
 
 /// Where a rule's notifications say which discussion they are about.

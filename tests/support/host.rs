@@ -216,6 +216,16 @@ impl Host {
         in_time(arrived).await;
     }
 
+    /// Waits until so many notifications have been dealt with.
+    pub(crate) async fn settled(&self, notifications: u64) {
+        let settled = async {
+            while self.counters().settled.load(Ordering::Acquire) < notifications {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        in_time(settled).await;
+    }
+
     /// Waits until scripts have said so many things, and returns them.
     pub(crate) async fn until_said(&self, lines: usize) -> Vec<String> {
         self.until(|host| {

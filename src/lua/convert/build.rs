@@ -30,8 +30,6 @@ pub(in super::super) struct Plan {
     pub(super) fields: Vec<FieldPlan>,
     /// What the table gets its methods by.
     pub(super) metatable: Option<Constant>,
-    /// What marks a list.
-    pub(super) list: Constant,
 }
 
 pub(super) struct FieldPlan {
@@ -45,6 +43,9 @@ pub(super) struct FieldPlan {
 
 /// A place in a VM's table of constants.
 pub(super) type Constant = lua_Integer;
+
+/// Where what marks a list is among the constants of every VM.
+const LIST: Constant = 1;
 
 /// What stands for a field that did not occur.
 #[derive(Clone, Copy)]
@@ -127,7 +128,7 @@ unsafe fn message(state: *mut lua_State, plan: &Plan, bytes: &[u8]) -> Result<()
             let first = seen.add(index);
             if field.cardinality == Cardinality::Repeated {
                 if list.0 != index {
-                    list = (index, find_list(state, plan, step, table, first));
+                    list = (index, find_list(state, step, table, first));
                 }
                 list.1 += 1;
                 value(state, step, found)?;
@@ -153,7 +154,7 @@ unsafe fn message(state: *mut lua_State, plan: &Plan, bytes: &[u8]) -> Result<()
         for (index, step) in plan.fields.iter().enumerate() {
             if !seen.has(index) && !matches!(step.absent, Absent::Nothing) {
                 constant(state, step.key);
-                absent(state, plan, step.absent);
+                absent(state, step.absent);
                 ffi::lua_rawset(state, table);
             }
         }
@@ -167,12 +168,12 @@ unsafe fn message(state: *mut lua_State, plan: &Plan, bytes: &[u8]) -> Result<()
 }
 
 /// Puts a field's list into the slot above the table. Returns how much is in it.
-unsafe fn find_list(state: *mut lua_State, plan: &Plan, step: &FieldPlan, table: c_int, is_new: bool) -> lua_Integer {
+unsafe fn find_list(state: *mut lua_State, step: &FieldPlan, table: c_int, is_new: bool) -> lua_Integer {
     // SAFETY: the caller's; three slots are used and given back.
     unsafe {
         constant(state, step.key);
         if is_new {
-            absent(state, plan, Absent::List);
+            absent(state, Absent::List);
             ffi::lua_copy(state, -1, table + 1);
             ffi::lua_rawset(state, table);
             return 0;
@@ -240,7 +241,7 @@ unsafe fn text_of(state: *mut lua_State, bytes: &[u8]) {
 }
 
 /// Pushes what stands for a field that did not occur.
-unsafe fn absent(state: *mut lua_State, plan: &Plan, absent: Absent) {
+unsafe fn absent(state: *mut lua_State, absent: Absent) {
     // SAFETY: the caller's, with two slots.
     unsafe {
         match absent {
@@ -251,7 +252,7 @@ unsafe fn absent(state: *mut lua_State, plan: &Plan, absent: Absent) {
             Absent::Constant(place) => constant(state, place),
             Absent::List => {
                 ffi::lua_createtable(state, 0, 0);
-                constant(state, plan.list);
+                constant(state, LIST);
                 ffi::lua_setmetatable(state, -2);
             }
         }

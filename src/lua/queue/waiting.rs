@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Claimed;
+use super::{Claimed, is_busy};
 
 /// Notifications of one rule.
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Waiting {
         }
         while let Some(waiting) = self.all.get_mut(self.behind) {
             let key = *waiting.key.get_or_insert_with(|| read(&waiting.bytes));
-            if !claims.iter().any(|claimed| claimed.key == Some(key)) {
+            if !is_busy(claims, key) {
                 return Some((self.behind, key));
             }
             self.behind += 1;

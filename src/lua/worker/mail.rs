@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    mem,
     sync::Arc,
 };
 
@@ -16,14 +17,27 @@ impl Worker {
     pub(super) fn receive_all(&mut self, mails: VecDeque<Mail>) {
         let mut taken = Vec::new();
         for mail in mails {
-            if let Mail::Seat { lane, rule, generation } = mail {
-                taken.push(self.take_seat(lane, rule, generation));
-            } else {
-                self.begin(taken.drain(..));
-                self.receive(mail);
+            if !matches!(mail, Mail::Seat { .. }) {
+                self.begin(&mem::take(&mut taken));
+            }
+            match mail {
+                Mail::Seat { lane, rule, generation } => taken.push(self.take_seat(lane, rule, generation)),
+                Mail::Ready(lane) => self.start_ready(&lane),
+                Mail::Save(reply) => {
+                    self.paused = true;
+                    // Who does not wait any more has put the end of the pause behind this mail.
+                    let saved = if reply.is_closed() { Ok(None) } else { self.script.save() };
+                    reply.send(saved).unwrap_or_default();
+                }
+                Mail::Restore { state, reply } => reply.send(self.script.restore(&state)).unwrap_or_default(),
+                Mail::Resume => self.resume_all(),
+                Mail::Stop { deadline } => {
+                    self.stop_at = Some(self.stop_at.map_or(deadline, |earlier| earlier.min(deadline)));
+                    self.resume_all();
+                }
             }
         }
-        self.begin(taken.into_iter());
+        self.begin(&taken);
     }
 
     fn take_seat(&mut self, lane: Arc<Lane>, rule: Arc<Rule>, generation: u64) -> Arc<Lane> {
@@ -35,11 +49,13 @@ impl Worker {
     }
 
     /// Begins with lanes, on what all rules together allow: found out once for many that come at the same time.
-    fn begin(&mut self, lanes: impl ExactSizeIterator<Item = Arc<Lane>>) {
-        if lanes.len() > 0 {
+    fn begin(&mut self, lanes: &[Arc<Lane>]) {
+        if !lanes.is_empty() {
             self.take_terms();
         }
-        lanes.for_each(|lane| self.start_ready(&lane));
+        for lane in lanes {
+            self.start_ready(lane);
+        }
     }
 
     /// Finds out what all rules together allow. While there are none, what there was last holds.
@@ -54,28 +70,6 @@ impl Worker {
         self.memory = memory;
         self.script.host.permits.replace(permits.into_values().collect());
         self.script.host.buffers.limit(self.memory);
-    }
-
-    fn receive(&mut self, mail: Mail) {
-        match mail {
-            Mail::Seat { lane, rule, generation } => {
-                let lane = self.take_seat(lane, rule, generation);
-                self.begin([lane].into_iter());
-            }
-            Mail::Ready(lane) => self.start_ready(&lane),
-            Mail::Save(reply) => {
-                self.paused = true;
-                // Who does not wait any more has put the end of the pause behind this mail.
-                let saved = if reply.is_closed() { Ok(None) } else { self.script.save() };
-                reply.send(saved).unwrap_or_default();
-            }
-            Mail::Restore { state, reply } => reply.send(self.script.restore(&state)).unwrap_or_default(),
-            Mail::Resume => self.resume_all(),
-            Mail::Stop { deadline } => {
-                self.stop_at = Some(self.stop_at.map_or(deadline, |earlier| earlier.min(deadline)));
-                self.resume_all();
-            }
-        }
     }
 
     fn resume_all(&mut self) {
