@@ -285,3 +285,42 @@ async fn a_rule_that_changes_before_its_stream_was_ever_open_still_starts_with_w
     host.say("alice", "m2");
     all_are_there_when_the_daemon_is_back(host).await;
 }
+
+#[tokio::test]
+async fn what_the_old_stream_still_had_is_handled_before_what_the_new_one_is_about_to_list() {
+    let stuck = "return function(n)
+        while n.message.body == 'm0' and not pcall(olvid.identity_get, {}) do sleep(0.01) end
+        print(n.message.body:match('%S+'))
+    end";
+    let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
+    let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", stuck).start().await;
+    let [answer, list] = [(); 2].map(|()| Arc::new(Notify::new()));
+    host.simulator.script("identity_get", Reply::Hold(Arc::clone(&answer)), 100);
+    host.say("alice", "m0");
+    host::in_time(host.simulator.wait_recorded("identity_get", 1)).await;
+    // More is missed than the queue takes, and than a list has under way: the rest of it waits with the daemon.
+    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+    host.simulator.kill_streams(None, Code::Unavailable, "gone");
+    until_lost(&host).await;
+    let padding = "x".repeat(500);
+    for number in 1..1200 {
+        host.say("alice", &format!("m{number} {padding}"));
+    }
+    host.simulator.refuse_subscriptions(None);
+    host.received(200).await;
+    host::in_time(host.simulator.wait_recorded("message_list", 1)).await;
+    edit(&mut host, &with("m")).await;
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
+    // Both are lost, and the new one lists what it missed itself while the old one has still to find out.
+    host.simulator.script("message_list", Reply::Hold(Arc::clone(&list)), 1);
+    host.simulator.drop_connections();
+    host.say("alice", "m1200");
+    host::in_time(host.simulator.wait_recorded("message_list", 2)).await;
+    let lost = |host: &Host| host.events().iter().filter(|event| matches!(event, Event::FeedLost { .. })).count();
+    let before = lost(&host);
+    answer.notify_one();
+    host.until(|host| (lost(host) > before).then_some(())).await;
+    list.notify_one();
+    assert_eq!(host.until_said(1201).await, numbered(0..1201));
+    host.stop().await;
+}

@@ -54,10 +54,13 @@ impl Feed {
         let mut notifications = 0;
         // What is over the rule's count is not asked for.
         while self.remaining != Some(0) {
-            // Who comes meanwhile does not wait for the end of the list.
-            let more = self.take_over(false);
+            // Beside others, who comes meanwhile does not wait for the end of the list. By itself, what it is still owed
+            // came before what is in the list.
+            let more = self.take_over(alone);
             let Some(catch_up) = &self.catch_up else { return Ok(None) };
-            if more {
+            if more && alone {
+                missed = catch_up.missed(alone);
+            } else if more {
                 missed.lengthen(catch_up);
             }
             let batch = select! {
