@@ -294,7 +294,7 @@ async fn what_the_old_stream_still_had_is_handled_before_what_the_new_one_is_abo
     end";
     let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
     let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", stuck).start().await;
-    let [answer, list] = [(); 2].map(|()| Arc::new(Notify::new()));
+    let [answer, lists] = [(); 2].map(|()| Arc::new(Notify::new()));
     host.simulator.script("identity_get", Reply::Hold(Arc::clone(&answer)), 100);
     host.say("alice", "m0");
     host::in_time(host.simulator.wait_recorded("identity_get", 1)).await;
@@ -312,7 +312,7 @@ async fn what_the_old_stream_still_had_is_handled_before_what_the_new_one_is_abo
     edit(&mut host, &with("m")).await;
     host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
     // Both are lost, and the new one lists what it missed itself while the old one has still to find out.
-    host.simulator.script("message_list", Reply::Hold(Arc::clone(&list)), 1);
+    host.simulator.script("message_list", Reply::Hold(Arc::clone(&lists)), 1);
     host.simulator.drop_connections();
     host.say("alice", "m1200");
     host::in_time(host.simulator.wait_recorded("message_list", 2)).await;
@@ -320,7 +320,7 @@ async fn what_the_old_stream_still_had_is_handled_before_what_the_new_one_is_abo
     let before = lost(&host);
     answer.notify_one();
     host.until(|host| (lost(host) > before).then_some(())).await;
-    list.notify_one();
+    lists.notify_one();
     assert_eq!(host.until_said(1201).await, numbered(0..1201));
     host.stop().await;
 }

@@ -321,7 +321,7 @@ impl Engine {
         let kept = key.catch_up == Some(true) && catch_up.is_some() && self.cursors.is_some();
         let in_hand = Arc::<AtomicU64>::default();
         let (stir, closing) = (Arc::<Notify>::default(), CancellationToken::new());
-        let feed = Feed {
+        let mut feed = Feed {
             cell: Arc::clone(&cell),
             subscription: Arc::clone(&rule.subscription),
             request: rule.request.clone(),
@@ -336,7 +336,7 @@ impl Engine {
             counters: Arc::clone(&self.counters),
             herald: self.herald.clone(),
         };
-        self.running.feeds.tasks.spawn(feed.run());
+        self.running.feeds.tasks.spawn(async move { feed.run().await });
         let handle = Handle { cell, routes, stir, closing, catch_up, kept, in_hand };
         self.running.feeds.all.insert(key.clone(), Arc::new(handle));
     }

@@ -93,7 +93,7 @@ enum Wake {
 
 impl Feed {
     /// Keeps the stream open until it completes, the host stops, or its last rule has gone.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let count = self.remaining.unwrap_or_default();
         let mut attempts = pauses();
         let mut again = true;
@@ -181,17 +181,23 @@ impl Feed {
 
     /// Opens the stream once and hands over until it ends; `opened` says since when it was open.
     async fn once(&mut self, opened: &mut Option<Instant>) -> End {
-        let place = select! {
-            () = self.closing.cancelled() => return End::Closed,
-            place = self.daemon.place() => place,
+        // What it takes to open a stream is given back before it is read: there may be ten thousand that are only read.
+        let mut messages = match Box::pin(self.open(opened)).await {
+            Ok(messages) => messages,
+            Err(end) => return end,
         };
-        let place = match place {
-            Ok(place) => place,
-            Err(error) => return End::Lost(error),
+        self.read(&mut messages).await
+    }
+
+    /// Opens the stream and hands over what was missed; an end, where it does not come to be read.
+    async fn open(&mut self, opened: &mut Option<Instant>) -> Result<Messages, End> {
+        let place = select! {
+            () = self.closing.cancelled() => return Err(End::Closed),
+            place = self.daemon.place() => place.map_err(End::Lost)?,
         };
         if !self.cell.is_open() && self.is_only_left() {
             self.let_go().await;
-            return End::Closed;
+            return Err(End::Closed);
         }
         *opened = Some(Instant::now());
         // What comes from here on may be on the stream, however long its headers take.
@@ -200,39 +206,32 @@ impl Feed {
             (self.daemon.clone(), Arc::clone(&self.subscription), self.current_request());
         let mut subscribing = pin!(daemon.subscribe(place, &subscription.method, request));
         let messages = select! {
-            () = self.closing.cancelled() => return End::Closed,
-            messages = &mut subscribing => Some(messages),
+            () = self.closing.cancelled() => return Err(End::Closed),
+            messages = &mut subscribing => Some(messages.map_err(End::Lost)?),
             // A server may keep its headers until the first notification. What it refuses it refuses at once.
             () = sleep(ASSUMED_OPEN) => None,
         };
-        if let Some(Err(error)) = messages {
-            return End::Lost(error);
-        }
         if let Some(end) = self.opened(asked).await {
-            return end;
+            return Err(end);
         }
-        let messages = match messages {
-            Some(messages) => messages,
-            None => loop {
-                let patience = self.current().iter().filter_map(Route::patience).min();
-                select! {
-                    () = self.closing.cancelled() => return End::Closed,
-                    messages = &mut subscribing => break messages,
-                    () = self.stir.notified() => {}
-                    Ok(()) = self.routes.changed() => {}
-                    () = nothing_for(patience.unwrap_or_default()), if patience.is_some() => {
-                        self.leave_dry(patience);
-                        continue;
-                    }
+        if let Some(messages) = messages {
+            return Ok(messages);
+        }
+        loop {
+            let patience = self.current().iter().filter_map(Route::patience).min();
+            select! {
+                () = self.closing.cancelled() => return Err(End::Closed),
+                messages = &mut subscribing => return messages.map_err(End::Lost),
+                () = self.stir.notified() => {}
+                Ok(()) = self.routes.changed() => {}
+                () = nothing_for(patience.unwrap_or_default()), if patience.is_some() => {
+                    self.leave_dry(patience);
+                    continue;
                 }
-                if let Some(end) = self.stirred().await {
-                    return end;
-                }
-            },
-        };
-        match messages {
-            Err(error) => End::Lost(error),
-            Ok(messages) => self.read(messages).await,
+            }
+            if let Some(end) = self.stirred().await {
+                return Err(end);
+            }
         }
     }
 
@@ -274,20 +273,20 @@ impl Feed {
     }
 
     /// Hands over what comes until the stream ends.
-    async fn read(&mut self, mut messages: Messages) -> End {
+    async fn read(&mut self, messages: &mut Messages) -> End {
         // Rules may have moved while the stream was not open.
         let mut wake = Wake::Stirred;
         loop {
             match wake {
                 Wake::Closing => return End::Closed,
                 Wake::Stirred => {
-                    if let Some(end) = self.stirred().await {
+                    if let Some(end) = Box::pin(self.stirred()).await {
                         return end;
                     }
                 }
                 Wake::Dry(waited) => self.leave_dry(waited),
                 Wake::Message(Ok(Some(first))) => {
-                    let (mut batch, end) = ready(first, &mut messages);
+                    let (mut batch, end) = ready(first, messages);
                     let brought = batch.len() as u64;
                     if let Some(catch_up) = &mut self.catch_up {
                         let now = now();
@@ -305,7 +304,7 @@ impl Feed {
                 Wake::Message(Ok(None)) => return ended(),
                 Wake::Message(Err(error)) => return End::Lost(error),
             }
-            wake = self.wake(&mut messages).await;
+            wake = self.wake(messages).await;
         }
     }
 

@@ -1,7 +1,7 @@
 //! A lane's place in a worker: the function that handles it there, and the runs that were started from it.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     rc::Rc,
     sync::{
         Arc,
@@ -54,8 +54,27 @@ pub(super) struct Call {
     pub(super) handler: Function,
     /// How its first argument is made.
     pub(super) plan: Rc<Plan>,
-    /// Its second one: for what comes as it happens, and for what was caught up.
-    pub(super) about: [Table; 2],
+    /// Its second one: for what comes as it happens, and for what was caught up. Made when first needed: of many rules most
+    /// are at rest.
+    about: [OnceCell<Table>; 2],
+}
+
+impl Call {
+    /// The second argument.
+    pub(super) fn about(&self, script: &Loaded, rule: &Rule, caught_up: bool) -> mlua::Result<&Table> {
+        let made = &self.about[usize::from(caught_up)];
+        if let Some(made) = made.get() {
+            return Ok(made);
+        }
+        let about = script.lua.create_table()?;
+        let [name, subscription, file, caught] = ABOUT;
+        about.raw_set(name, rule.name.as_str())?;
+        about.raw_set(subscription, rule.subscription.name.as_str())?;
+        about.raw_set(file, rule.file.as_str())?;
+        about.raw_set(caught, caught_up)?;
+        let about = script.freeze.call(("rule", about))?;
+        Ok(made.get_or_init(|| about))
+    }
 }
 
 impl Seat {
@@ -66,19 +85,8 @@ impl Seat {
         rule: Arc<Rule>,
         counters: Arc<Counters>,
     ) -> Rc<Self> {
-        let about = |caught_up: bool| -> mlua::Result<Table> {
-            let about = script.lua.create_table()?;
-            let [name, subscription, file, caught] = ABOUT;
-            about.raw_set(name, rule.name.as_str())?;
-            about.raw_set(subscription, rule.subscription.name.as_str())?;
-            about.raw_set(file, rule.file.as_str())?;
-            about.raw_set(caught, caught_up)?;
-            script.freeze.call(("rule", about))
-        };
         let plan = || script.host.converter.plan(&rule.subscription.method.output);
-        let made = |handler| -> mlua::Result<Call> {
-            Ok(Call { handler, plan: plan()?, about: [about(false)?, about(true)?] })
-        };
+        let made = |handler| -> mlua::Result<Call> { Ok(Call { handler, plan: plan()?, about: Default::default() }) };
         let call = script.handler(&rule).and_then(|handler| made(handler).map_err(|error| error.to_string()));
         let (name, subscription) = (rule.name.as_str().into(), rule.subscription.name.as_str().into());
         let (discussion, earned, is_listed) = (queue::discussion(&rule), lane.kept(generation), Cell::new(false));

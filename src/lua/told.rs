@@ -45,7 +45,8 @@ struct State {
 #[derive(Default)]
 struct Lines {
     bucket: Bucket,
-    left_out: Option<LeftOut>,
+    /// Boxed: most rules never owe any.
+    left_out: Option<Box<LeftOut>>,
     told_at: Option<Instant>,
 }
 
@@ -152,14 +153,14 @@ impl Lines {
             let may_tell = self.told_at.is_none_or(|at| now >= at + PAUSE);
             return Passage::Open(if may_tell { self.tell(now) } else { None });
         }
-        let first = || LeftOut { count: 0, origin: origin(), what, rate, due: now + OWED };
+        let first = || Box::new(LeftOut { count: 0, origin: origin(), what, rate, due: now + OWED });
         let left_out = self.left_out.get_or_insert_with(first);
         left_out.count += 1;
         Passage::Shut(left_out.due)
     }
 
     fn tell(&mut self, now: Instant) -> Option<Event> {
-        let LeftOut { count, origin, what, rate, .. } = self.left_out.take()?;
+        let LeftOut { count, origin, what, rate, .. } = *self.left_out.take()?;
         self.told_at = Some(now);
         Some(Event::LinesLeftOut { origin, what, count, rate })
     }

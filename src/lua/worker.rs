@@ -29,7 +29,7 @@ use super::{
     queue::{Ended, Lane, Next, Work},
     restraint,
     run::Run,
-    seat::{Call, Claim, Seat},
+    seat::{Claim, Seat},
     told::Owing,
     usage::Memory,
     voice::Voice,
@@ -217,12 +217,15 @@ impl Worker {
         if restraint::leaves_out(&claim) {
             return self.settle(claim, None);
         }
-        let Call { handler, plan, about } = match &seat.call {
+        let call = match &seat.call {
             Ok(call) => call,
             Err(cause) => return self.settle(claim, Some(Fault::new(FailureKind::Error, cause))),
         };
-        let about = &about[usize::from(caught_up)];
-        let table = match self.script.host.converter.table_of(&self.script.lua, plan, &claim.bytes) {
+        let about = match call.about(&self.script, &seat.rule, caught_up) {
+            Ok(about) => about,
+            Err(error) => return self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
+        };
+        let table = match self.script.host.converter.table_of(&self.script.lua, &call.plan, &claim.bytes) {
             Ok(table) => table,
             Err(error) => {
                 let message = format!("the notification cannot be read: {error}");
@@ -238,7 +241,7 @@ impl Worker {
                 let id = self.next_run;
                 self.next_run += 1;
                 let run = Run::new(claim, thread, &self.script.host.clock, self.memory);
-                self.resume(id, run, (handler, table, about));
+                self.resume(id, run, (&call.handler, table, about));
             }
             Err(error) => self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
         }

@@ -23,7 +23,8 @@ enum Cut {
 impl Feed {
     /// Hands over what was missed, and tells it. An end, where the host is stopping meanwhile or the daemon went away.
     pub(super) async fn recover(&mut self) -> Option<End> {
-        let caught_up = self.catch_up().await;
+        let owes = self.catch_up.as_ref().is_some_and(CatchUp::owes);
+        let caught_up = if owes { Box::pin(self.catch_up()).await } else { Ok(None) };
         if !matches!(caught_up, Err(Cut::Closing | Cut::Failed { without: false, .. })) {
             self.current().iter().for_each(Route::rested);
         }
@@ -45,10 +46,10 @@ impl Feed {
         (self.remaining == Some(0)).then_some(End::Completed)
     }
 
-    /// Hands over what was missed, and returns how many notifications that were; none where nothing is to be listed.
+    /// Hands over what was missed, and returns how many notifications that were; none where it cannot be listed.
     async fn catch_up(&mut self) -> Result<Option<u64>, Cut> {
         let closing = self.closing.clone();
-        let Some(catch_up) = self.catch_up.as_ref().filter(|catch_up| catch_up.owes()) else { return Ok(None) };
+        let Some(catch_up) = &self.catch_up else { return Ok(None) };
         let alone = is_alone(&self.current());
         let mut missed = catch_up.missed(alone);
         let mut notifications = 0;
