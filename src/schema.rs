@@ -6,6 +6,7 @@
 
 pub mod acts;
 pub mod catalog;
+mod comments;
 pub mod encode;
 pub mod json;
 pub mod message;

@@ -3,13 +3,14 @@
 //! One loop: files that changed, SIGHUP, and the control socket all lead to the same reload, one at a time. What comes
 //! while one is under way is answered by the next.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value as Json;
 use tokio::{
     select,
     signal::unix::Signal,
     sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -20,8 +21,12 @@ use super::{
 use crate::{
     daemon::Daemon,
     engine::{Engine, outcome, watch::Watch},
+    lua,
     report::{Event, Reload, ReloadResult, Reporter, Trigger},
 };
+
+/// How long after a set was loaded, its streams are open: what that took is not needed any more.
+const LOADED: Duration = Duration::from_secs(10);
 
 /// The engine with what makes it load again.
 pub(super) struct Host {
@@ -60,6 +65,7 @@ impl Host {
     /// Reloads whatever changes, for as long as it is waited for.
     pub(super) async fn follow(&mut self, requests: &mut mpsc::Receiver<Request>, mut keys: Option<Keyring<'_>>) {
         let grown = self.engine.grown();
+        let mut loaded = Some(Instant::now() + LOADED);
         loop {
             let mut is_rescue = false;
             let (trigger, waiting) = select! {
@@ -78,6 +84,11 @@ impl Host {
                     keys.iter_mut().for_each(Keyring::read);
                     continue;
                 }
+                () = sleep_until(loaded.unwrap_or_else(Instant::now)), if loaded.is_some() => {
+                    lua::release_heap();
+                    loaded = None;
+                    continue;
+                }
             };
             // After the signal, and before anything is read.
             self.service.reloading();
@@ -88,6 +99,7 @@ impl Host {
             if is_rescue && reload.result == ReloadResult::Rejected {
                 self.engine.revive().await;
             }
+            loaded = Some(Instant::now() + LOADED);
             self.service.ready();
             let answer = outcome(&reload);
             for waiting in waiting {

@@ -72,6 +72,11 @@ pub fn heap() -> Option<u64> {
     heap::in_use()
 }
 
+/// Gives back to the system what the allocator keeps free. It goes through all of it, so it is for when much was freed.
+pub fn release_heap() {
+    heap::release();
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut threads = self.0.threads();

@@ -10,18 +10,19 @@ use std::{
 
 use prost_reflect::{
     Cardinality as ProtoCardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor,
-    Kind as ProtoKind, MessageDescriptor, MethodDescriptor,
+    Kind as ProtoKind, MessageDescriptor, MethodDescriptor, prost::DecodeError,
 };
 
 use super::{
     acts::{self, AuthorPath},
+    comments::{self, Comments},
     message::{Cardinality, Enum, Field, Kind, Message, Oneof},
     names,
     probes::Probes,
     recovery::Recovery,
 };
 
-/// The descriptors that `build.rs` compiled from `proto/`, comments included.
+/// The descriptors that `build.rs` compiled from `proto/`, without comments.
 pub static DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| {
@@ -152,6 +153,9 @@ pub enum SchemaError {
     /// Not a descriptor set.
     #[error("not a descriptor set")]
     Descriptors(#[from] prost_reflect::DescriptorError),
+    /// The same of the comments.
+    #[error("no comments")]
+    Comments(#[from] DecodeError),
     /// An RPC of a form that has no meaning here.
     #[error("`{0}` streams in a way that this program does not know")]
     Shape(String),
@@ -169,10 +173,10 @@ impl Catalog {
         &EMBEDDED
     }
 
-    /// Makes a catalog from an encoded `FileDescriptorSet`.
-    pub fn from_descriptors(bytes: &[u8]) -> Result<Self, SchemaError> {
+    /// Makes a catalog from an encoded `FileDescriptorSet` and what the proto files say of it.
+    fn from_descriptors(bytes: &[u8]) -> Result<Self, SchemaError> {
         let pool = DescriptorPool::decode(bytes)?;
-        let mut builder = Builder { comments: comments(&pool), ..Builder::default() };
+        let mut builder = Builder { comments: Comments::embedded()?, ..Builder::default() };
         let mut services = Vec::new();
         let (mut streams, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());
         let mut probes = Probes::default();
@@ -305,7 +309,7 @@ impl Upload {
 /// Builds each message and enum once.
 #[derive(Default)]
 struct Builder {
-    comments: HashMap<(String, Vec<i32>), String>,
+    comments: Comments,
     messages: HashMap<String, Arc<Message>>,
     enums: HashMap<String, Arc<Enum>>,
 }
@@ -313,7 +317,7 @@ struct Builder {
 impl Builder {
     fn method(&mut self, rpc: &MethodDescriptor) -> Method {
         let service = rpc.parent_service();
-        let (doc, errors) = split_errors(&self.comment(&rpc.parent_file(), rpc.path()));
+        let (doc, errors) = comments::split_errors(&self.comment(&rpc.parent_file(), rpc.path()));
         Method {
             service: service.name().to_owned(),
             name: rpc.name().to_owned(),
@@ -411,7 +415,7 @@ impl Builder {
     }
 
     fn comment(&mut self, file: &FileDescriptor, path: &[i32]) -> String {
-        self.comments.remove(&(file.name().to_owned(), path.to_vec())).unwrap_or_default()
+        self.comments.take(file.name(), path)
     }
 }
 
@@ -423,35 +427,6 @@ fn describing(pool: &DescriptorPool) -> HashSet<String> {
             file.dependencies().chain([file.clone()]).map(|file| file.name().to_owned()).collect::<Vec<_>>()
         })
         .collect()
-}
-
-/// Collects the leading comments of all files, one space of indentation removed from each line.
-fn comments(pool: &DescriptorPool) -> HashMap<(String, Vec<i32>), String> {
-    let mut found = HashMap::new();
-    for file in pool.files() {
-        let Some(info) = &file.file_descriptor_proto().source_code_info else { continue };
-        for location in &info.location {
-            let Some(comment) = &location.leading_comments else { continue };
-            let lines: Vec<_> = comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
-            found.insert((file.name().to_owned(), location.path.clone()), lines.join("\n").trim_end().to_owned());
-        }
-    }
-    found
-}
-
-/// Splits the closing `Errors:` lines of an RPC's comment from its text. A line that names no code continues the last.
-fn split_errors(comment: &str) -> (String, Vec<(String, String)>) {
-    let Some((doc, listed)) = comment.split_once("Errors:") else { return (comment.to_owned(), Vec::new()) };
-    let mut errors: Vec<(String, String)> = Vec::new();
-    for line in listed.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let code = line.split_once(": ").filter(|(code, _)| code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
-        match (code, errors.last_mut()) {
-            (Some((code, reason)), _) => errors.push((code.to_owned(), reason.to_owned())),
-            (None, Some((_, reason))) => reason.extend([" ", line]),
-            (None, None) => {}
-        }
-    }
-    (doc.trim_end().to_owned(), errors)
 }
 
 fn local_name(full_name: &str, package: &str) -> String {
