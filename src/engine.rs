@@ -99,7 +99,9 @@ pub struct Engine {
 struct Running {
     generation: u64,
     view: View,
-    rules: BTreeMap<String, Arc<Rule>>,
+    /// What was read of its rule files.
+    read: Read,
+    rules: Arc<BTreeMap<String, Arc<Rule>>>,
     /// Rules that are written and not to run.
     disabled: Vec<Arc<Rule>>,
     queues: BTreeMap<String, RuleQueue>,

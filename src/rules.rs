@@ -175,14 +175,12 @@ impl RuleSet {
         for path in set.read.looked_for() {
             set.inputs.add(path, Fingerprint::at(path, MAX_SCRIPT_BYTES));
         }
-        let mut named = Vec::new();
         for made in set.read.made() {
             set.rules.extend(made.rules.iter().map(Arc::clone));
             set.orphans.extend(made.orphans.iter().cloned());
-            named.extend(&made.named);
             told.extend(made.told.iter().cloned());
         }
-        told.extend(resolve::unique(&named));
+        told.extend(set.read.taken().iter().cloned());
         (set, limited(told))
     }
 }

@@ -95,7 +95,8 @@ impl Files {
                 order: Order::Discussion,
             };
             let function = rule.function.then(|| "on".to_owned());
-            view.rules.insert(name(*number), RuleView { feed, script: script(rule.script), function, pace });
+            Arc::make_mut(&mut view.rules)
+                .insert(name(*number), RuleView { feed, script: script(rule.script), function, pace });
         }
         view
     }
@@ -112,9 +113,6 @@ impl Running {
         for key in &plan.closed {
             assert!(self.streams.remove(key).is_some(), "closes a stream that is not there");
             self.completed.remove(key);
-        }
-        for key in &plan.held {
-            assert!(self.streams.contains_key(key), "holds a stream that is not there");
         }
         for key in &plan.opened {
             let number = self.fresh();
@@ -139,13 +137,15 @@ fn check(before: &Running, after: &Running, plan: &Plan) {
     assert_eq!(wanted, after.streams.keys().collect(), "exactly the streams that rules need");
     let scripts: BTreeSet<_> = view.rules.values().map(|rule| &rule.script).collect();
     assert_eq!(scripts, after.machines.keys().collect(), "exactly the scripts that rules name");
-    for (name, rule) in &view.rules {
+    let mut kept = 0;
+    for (name, rule) in &*view.rules {
         assert_eq!(after.machines[&rule.script].1, view.scripts[&rule.script], "{name} runs what its file holds");
         let Some(old) = before.view.rules.get(name) else {
             assert!(plan.added.contains(name));
             continue;
         };
-        assert_eq!(plan.kept.contains(name), old == rule);
+        kept += usize::from(old == rule);
+        assert_eq!(plan.changed.contains(name), old != rule);
         assert_eq!(plan.moved.get(name), (old.feed != rule.feed).then_some(&old.feed), "{name}");
         let was_completed = before.completed.contains(&rule.feed);
         if old.feed == rule.feed && (!was_completed || old == rule) {
@@ -162,7 +162,7 @@ fn check(before: &Running, after: &Running, plan: &Plan) {
         }
     }
     let gone: Vec<_> = before.view.rules.keys().filter(|name| !view.rules.contains_key(*name)).cloned().collect();
-    assert_eq!(plan.removed, gone);
+    assert_eq!((&plan.removed, plan.kept), (&gone, kept));
     assert_eq!(plan.is_empty(), before.view == *view);
     if plan.is_empty() {
         assert_eq!((&before.streams, before.made), (&after.streams, after.made), "nothing is touched for nothing");

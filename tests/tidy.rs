@@ -33,7 +33,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("mlua", &["lua"]),
     ("serde_yaml", &["rules/yaml"]),
     ("tokio_rustls", &["daemon"]),
-    ("prost_reflect", &["schema/acts", "schema/catalog", "schema/comments", "schema/probes", "schema/recovery", "simulator"]),
+    (
+        "prost_reflect",
+        &["schema/acts", "schema/catalog", "schema/comments", "schema/probes", "schema/recovery", "simulator"],
+    ),
     ("h2", &["daemon"]),
     ("socket2", &["daemon"]),
     ("hyper", &["daemon", "simulator", "cli/listen"]),

@@ -4,7 +4,7 @@
 //! they follow. Old scripts finish what they run.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -45,16 +45,28 @@ fn is_same(view: &View, rule: &str, from: &FeedKey) -> bool {
     view.rules.get(rule).is_some_and(|rule| rule.feed.subscription == from.subscription)
 }
 
+/// A script with all its rules.
+fn origin<'n>(rules: impl Iterator<Item = &'n String>, script: &Script) -> Origin {
+    let names: Vec<_> = rules.map(String::as_str).collect();
+    Origin {
+        rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
+        subscription: None,
+        script: Arc::clone(&script.name),
+        place: None,
+    }
+}
+
 impl Engine {
     /// Lets a set run instead of what runs.
     pub(super) fn apply(&mut self, next: Next, trigger: Trigger) -> Reload {
         let plan = Plan::between(&self.running.view, &next.view, &self.running.feeds.completed());
+        let stays = Arc::ptr_eq(&self.running.view.rules, &next.view.rules);
         let first = self.running.generation == 0;
         let quiet = plan.is_empty() && !first;
         let generation = self.running.generation + u64::from(!quiet);
         let named = |key| next.view.scripts.get(key).map(|script| script.name.clone());
         let scripts = plan.replaced.iter().filter_map(named).collect();
-        let Next { view, rules, disabled, prepared, inputs, warnings } = next;
+        let Next { view, read, rules, disabled, prepared, inputs, warnings } = next;
         for (rule, from) in &plan.moved {
             // What waits in a queue is read as what its rule listens to: for another subscription there is another queue.
             if !is_same(&view, rule, from)
@@ -63,8 +75,10 @@ impl Engine {
                 queue.retire();
             }
         }
-        for rule in rules.keys().filter(|rule| !self.running.queues.contains_key(*rule)).cloned().collect::<Vec<_>>() {
-            self.running.queues.insert(rule, RuleQueue::counted(&self.counters, &self.clock));
+        let changes = plan.added.iter().chain(plan.moved.keys());
+        for rule in changes.filter(|rule| rules.contains_key(*rule)) {
+            let new = || RuleQueue::counted(&self.counters, &self.clock);
+            self.running.queues.entry(rule.clone()).or_insert_with(new);
         }
         self.replace_scripts(&plan, &view, &rules, prepared, generation);
         for rule in &plan.removed {
@@ -72,15 +86,18 @@ impl Engine {
                 queue.retire();
             }
         }
-        (self.running.rules, self.running.disabled) = (rules, disabled);
-        self.replace_feeds(&plan, &view);
+        (self.running.read, self.running.rules, self.running.disabled) = (read, rules, disabled);
+        if !stays {
+            self.replace_feeds(&plan, &view);
+        }
+        self.running.feeds.try_again();
         self.running.view = view;
         self.running.generation = generation;
         self.held = inputs;
         for (script, _) in self.running.scripts.values() {
             self.held.extend(script.inputs.all());
         }
-        self.show();
+        self.show(stays);
         if first {
             let (rules, scripts) = (self.running.rules.len(), self.running.scripts.len());
             self.reporter.emit(&Event::Started { rules, scripts, feeds: self.running.feeds.len() });
@@ -91,7 +108,7 @@ impl Engine {
             false => ReloadResult::Applied,
         };
         let Plan { added, removed, changed, kept, .. } = plan;
-        let (kept, diagnostics) = (kept.len(), warnings.into());
+        let diagnostics = warnings.into();
         Reload { generation, result, added, removed, changed, kept, scripts, diagnostics, ..self.nothing_new(trigger) }
     }
 
@@ -100,10 +117,10 @@ impl Engine {
         self.running.generation += 1;
         let names = prepared.keys().filter_map(|key| view.scripts.get(key)).map(|script| script.name.as_str().into());
         let names: Vec<Arc<str>> = names.collect();
-        let rules = self.running.rules.clone();
+        let rules = Arc::clone(&self.running.rules);
         self.replace_scripts(&Plan::default(), &view, &rules, prepared, self.running.generation);
         self.running.view = view;
-        self.show();
+        self.show(true);
         for script in names {
             self.reporter.emit(&Event::ScriptReplaced { script });
         }
@@ -122,7 +139,7 @@ impl Engine {
         for (key, prepared) in prepared {
             // Before anything that its successor has to tell.
             if let Some((script, _)) = self.running.scripts.get(&key)
-                && let Some(lost) = script.lost_run(self.origin_of(&key, script))
+                && let Some(lost) = script.lost_run(|| self.origin_of(&key, script))
             {
                 self.reporter.emit(&Event::RunFailed(lost));
             }
@@ -130,7 +147,9 @@ impl Engine {
             old.extend(former.map(|(script, _)| (key, script)));
         }
         let by_script = view.by_script();
-        for (key, (script, _)) in &self.running.scripts {
+        // Where no rule has changed, only a new script has something to learn.
+        let stays = Arc::ptr_eq(&self.running.view.rules, &view.rules);
+        for (key, (script, _)) in self.running.scripts.iter().filter(|(key, _)| !stays || started.contains(key)) {
             let own = by_script.get(key).into_iter().flatten().filter_map(|name| rules.get_key_value(*name));
             let new = |name: &String| {
                 // A rule with a new queue is new to its script.
@@ -160,24 +179,25 @@ impl Engine {
 
     /// Lets a script finish what it runs. One that does not is given up, and told: what waits for it goes on without.
     fn retire(&mut self, key: &ScriptKey, script: Script, plan: &Plan) {
-        let own = self.running.view.rules_of(key);
+        let own: Vec<_> = self.running.view.rules_of(key).collect();
         // What waits for a rule that is gone is its own to handle, too.
-        let works_on = own.clone().any(|(name, _)| plan.removed.contains(name));
-        let longest = own.map(|(_, rule)| rule.pace.limits.timeout).max().unwrap_or_default();
+        let removed = &plan.removed;
+        let works_on = !removed.is_empty() && own.iter().any(|(name, _)| removed.contains(name));
+        let longest = own.iter().map(|(_, rule)| rule.pace.limits.timeout).max().unwrap_or_default();
         let time = match (script.is_lost(), works_on) {
             (true, _) => Duration::ZERO,
             (false, true) => RETIRING + LAST_MOMENT,
             (false, false) => RETIRING.min(longest) + LAST_MOMENT,
         };
         script.stop(Instant::now() + RETIRING);
-        let origin = self.origin_of(key, &script);
+        let origin = origin(own.iter().map(|(name, _)| *name), &script);
         let (script, reporter) = (Arc::new(script), self.reporter.clone());
         self.retired.push(Arc::clone(&script));
         tokio::spawn(async move {
             if !script.ended(Instant::now() + time).await {
                 if !script.is_lost() {
                     reporter.emit(&Event::RunAbandoned(origin));
-                } else if let Some(lost) = script.lost_run(origin) {
+                } else if let Some(lost) = script.lost_run(|| origin) {
                     reporter.emit(&Event::RunFailed(lost));
                 }
             }
@@ -186,19 +206,13 @@ impl Engine {
 
     /// A script with all its rules, where it is not known which one it is about.
     fn origin_of(&self, key: &ScriptKey, script: &Script) -> Origin {
-        let names: Vec<_> = self.running.view.rules_of(key).map(|(name, _)| name.as_str()).collect();
-        Origin {
-            rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
-            subscription: None,
-            script: Arc::clone(&script.name),
-            place: None,
-        }
+        origin(self.running.view.rules_of(key).map(|(name, _)| name), script)
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {
         let feeds = view.feeds();
         let moved: BTreeMap<_, _> = plan.moved.iter().filter(|(rule, from)| is_same(view, rule, from)).collect();
-        let joined = self.joined(plan, &feeds, &moved);
+        let joined = self.joined(view, plan, &moved);
         let mut closed = BTreeMap::new();
         for key in plan.closed.iter().chain(&joined) {
             closed.extend(self.running.feeds.all.remove(key).map(|handle| (key.clone(), handle)));
@@ -270,10 +284,6 @@ impl Engine {
             let routes = own.filter_map(|rule| route(rule, handle, None)).chain(leaving(handle)).collect();
             handle.cell.rename(self.feed_name(key, feeds.get(key)));
             handle.routes.send_replace(routes);
-            // What the daemon refused is tried again: the operator may have mended it.
-            if handle.cell.has_failed() {
-                handle.stir.notify_one();
-            }
         }
         for handle in outside {
             let routes = leaving(&handle);
@@ -287,17 +297,11 @@ impl Engine {
 
     /// Streams that are open and get rules of other ones. How far each has come is not comparable, so they are opened anew:
     /// what a stream brings from its beginning on is.
-    fn joined(
-        &self,
-        plan: &Plan,
-        feeds: &BTreeMap<FeedKey, BTreeSet<String>>,
-        moved: &BTreeMap<&String, &FeedKey>,
-    ) -> Vec<FeedKey> {
-        let is_joined = |key: &&FeedKey| {
-            let open = self.running.feeds.all.get(key).is_some_and(|handle| handle.cell.is_open());
-            open && feeds.get(key).is_some_and(|rules| rules.iter().any(|rule| moved.contains_key(rule)))
-        };
-        plan.held.iter().filter(is_joined).cloned().collect()
+    fn joined(&self, view: &View, plan: &Plan, moved: &BTreeMap<&String, &FeedKey>) -> Vec<FeedKey> {
+        let is_open = |key: &&FeedKey| self.running.feeds.all.get(key).is_some_and(|handle| handle.cell.is_open());
+        let led_to = moved.keys().filter_map(|rule| Some(&view.rules.get(*rule)?.feed));
+        let joined: BTreeSet<_> = led_to.filter(is_open).filter(|key| !plan.opened.contains(key)).collect();
+        joined.into_iter().cloned().collect()
     }
 
     fn open(
@@ -368,18 +372,13 @@ impl Engine {
         }
     }
 
-    /// Puts on the board what runs now.
-    fn show(&self) {
+    /// Puts on the board what runs now. Where all rules stay as they are, so does what is shown of them and of the scripts
+    /// that go on.
+    fn show(&self, stays: bool) {
         let running = &self.running;
-        let rules = running.rules.values().filter_map(|rule| {
-            let (view, queue) = (running.view.rules.get(&rule.name)?, running.queues.get(&rule.name)?.clone());
-            let script = running.view.scripts.get(&view.script)?.name.clone();
-            let feed = Arc::clone(&running.feeds.all.get(&view.feed)?.cell);
-            let former = running.feeds.formers().find(|(name, _)| *name == rule.name).map(|(_, former)| former);
-            Some(RuleLine { rule: Arc::clone(rule), script, queue, feed, former })
-        });
+        let shown = self.board.look(|shown, _| stays.then(|| (Arc::clone(&shown.rules), shown.scripts.clone())));
         let by_script = running.view.by_script();
-        let scripts = running.scripts.iter().map(|(key, (script, generation))| {
+        let line = |(key, (script, generation)): (&ScriptKey, &(Script, u64))| {
             let rules: Vec<_> = by_script.get(key).into_iter().flatten().map(|name| (*name).clone()).collect();
             let limits = rules.iter().filter_map(|name| Some(&running.rules.get(name)?.limits));
             let most = limits.clone().map(|limits| limits.memory).max().unwrap_or_default();
@@ -387,7 +386,7 @@ impl Engine {
                 ScriptKey::Inline(rule) => format!("{}:{rule}", script.name),
                 ScriptKey::File(_) => script.name.to_string(),
             };
-            ScriptLine {
+            Arc::new(ScriptLine {
                 name: script.name.to_string(),
                 label,
                 generation: *generation,
@@ -398,17 +397,42 @@ impl Engine {
                 account: Arc::clone(&script.account),
                 used: Arc::clone(&script.used),
                 most,
+            })
+        };
+        let (rules, scripts) = match shown {
+            Some((rules, lines)) => {
+                let goes_on = |line: &Arc<ScriptLine>, generation| line.generation == generation;
+                let pairs = lines.into_iter().zip(&running.scripts);
+                let each = |(old, new): (_, (_, &(_, u64)))| if goes_on(&old, new.1.1) { old } else { line(new) };
+                (rules, pairs.map(each).collect())
             }
-        });
+            None => (self.rule_lines().into(), running.scripts.iter().map(line).collect()),
+        };
         self.board.show(Shown {
-            rules: rules.collect(),
+            rules,
             disabled: running.disabled.clone(),
             feeds: running.feeds.lines(),
-            scripts: scripts.collect(),
+            scripts,
             files: self.held.clone(),
             counters: Arc::clone(&self.counters),
             tallies: Arc::clone(&self.tallies),
             bell: self.rescue.bell(),
         });
+    }
+
+    fn rule_lines(&self) -> Vec<RuleLine> {
+        let running = &self.running;
+        let mut formers = HashMap::new();
+        for (rule, former) in running.feeds.formers() {
+            formers.entry(rule).or_insert(former);
+        }
+        let line = |rule: &Arc<Rule>| {
+            let (view, queue) = (running.view.rules.get(&rule.name)?, running.queues.get(&rule.name)?.clone());
+            let script = running.view.scripts.get(&view.script)?.name.clone();
+            let feed = Arc::clone(&running.feeds.all.get(&view.feed)?.cell);
+            let former = formers.get(&*rule.name).cloned();
+            Some(RuleLine { rule: Arc::clone(rule), script, queue, feed, former })
+        };
+        running.rules.values().filter_map(line).collect()
     }
 }

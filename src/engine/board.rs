@@ -47,10 +47,10 @@ struct Contents {
 /// The running parts.
 #[derive(Default)]
 pub(super) struct Shown {
-    pub(super) rules: Vec<RuleLine>,
+    pub(super) rules: Arc<[RuleLine]>,
     pub(super) disabled: Vec<Arc<Rule>>,
     pub(super) feeds: Vec<FeedLine>,
-    pub(super) scripts: Vec<ScriptLine>,
+    pub(super) scripts: Vec<Arc<ScriptLine>>,
     pub(super) files: BTreeMap<PathBuf, Fingerprint>,
     pub(super) counters: Arc<Counters>,
     pub(super) tallies: Arc<Tallies>,
@@ -125,7 +125,7 @@ impl Board {
             "reload": reload.as_ref().map(|reload| outcome(reload)),
             "rules": shown.rules.iter().map(RuleLine::status).chain(shown.disabled.iter().map(disabled)).collect::<Json>(),
             "feeds": shown.feeds.iter().filter_map(FeedLine::status).collect::<Json>(),
-            "scripts": shown.scripts.iter().map(ScriptLine::status).collect::<Json>(),
+            "scripts": shown.scripts.iter().map(|script| script.status()).collect::<Json>(),
             "files": files(&shown.files),
             "counters": {
                 "received": shown.counters.received.load(Ordering::Relaxed),

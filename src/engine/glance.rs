@@ -59,7 +59,7 @@ impl Board {
     /// To be asked now and then, at least once a minute: what is told is what came of asking before. Asking costs each
     /// script a moment; not being asked costs nothing.
     pub fn stalled(&self, now: Instant) -> Vec<Stalled> {
-        let stalled = |script: &ScriptLine| {
+        let stalled = |script: &Arc<ScriptLine>| {
             let silent = script.pulse.stalled(script.patience, now)?;
             Some(Stalled { script: script.name.clone(), rules: script.rules.clone(), silent })
         };

@@ -72,8 +72,8 @@ pub struct ScriptView {
 /// A set, as far as running it goes. Disabled rules are not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
-    /// By name.
-    pub rules: BTreeMap<String, RuleView>,
+    /// By name. Where no rule file has changed it is the same map, to the pointer.
+    pub rules: Arc<BTreeMap<String, RuleView>>,
     /// By identity.
     pub scripts: BTreeMap<ScriptKey, ScriptView>,
 }
@@ -87,8 +87,8 @@ pub struct Plan {
     pub removed: Vec<String>,
     /// Rules that are meant otherwise than before.
     pub changed: Vec<String>,
-    /// Rules that are as before; their scripts may still be replaced.
-    pub kept: Vec<String>,
+    /// How many rules are as before; their scripts may still be replaced.
+    pub kept: usize,
     /// Scripts to be started.
     pub started: Vec<ScriptKey>,
     /// Scripts whose VM is to be replaced.
@@ -97,8 +97,6 @@ pub struct Plan {
     pub stopped: Vec<ScriptKey>,
     /// Streams to be opened.
     pub opened: Vec<FeedKey>,
-    /// Streams that go on, whoever they feed.
-    pub held: Vec<FeedKey>,
     /// Streams to be closed, those that are opened anew included.
     pub closed: Vec<FeedKey>,
     /// Rules that get their notifications from another stream than before, which must stand before the old one ends.
@@ -117,7 +115,7 @@ impl View {
     /// The rules of every script.
     pub(super) fn by_script(&self) -> HashMap<&ScriptKey, Vec<&String>> {
         let mut all = HashMap::<_, Vec<_>>::new();
-        for (name, rule) in &self.rules {
+        for (name, rule) in &*self.rules {
             all.entry(&rule.script).or_default().push(name);
         }
         all
@@ -126,7 +124,7 @@ impl View {
     /// The streams of its rules, each once, with whom they feed.
     pub(super) fn feeds(&self) -> BTreeMap<FeedKey, BTreeSet<String>> {
         let mut feeds = BTreeMap::<FeedKey, BTreeSet<String>>::new();
-        for (name, rule) in &self.rules {
+        for (name, rule) in &*self.rules {
             feeds.entry(rule.feed.clone()).or_default().insert(name.clone());
         }
         feeds
@@ -138,18 +136,12 @@ impl Plan {
     /// `count`: one of a changed rule is opened anew.
     pub fn between(old: &View, new: &View, completed: &BTreeSet<FeedKey>) -> Self {
         let mut plan = Self::default();
-        for (name, rule) in &new.rules {
-            let list = match old.rules.get(name) {
-                None => &mut plan.added,
-                Some(before) if before != rule => &mut plan.changed,
-                Some(_) => &mut plan.kept,
-            };
-            list.push(name.clone());
-            if let Some(before) = old.rules.get(name).filter(|before| before.feed != rule.feed) {
-                plan.moved.insert(name.clone(), before.feed.clone());
-            }
+        if Arc::ptr_eq(&old.rules, &new.rules) {
+            plan.kept = new.rules.len();
+        } else {
+            plan.rules(old, new);
+            plan.feeds(old, new, completed);
         }
-        plan.removed = old.rules.keys().filter(|name| !new.rules.contains_key(*name)).cloned().collect();
         for (key, script) in &new.scripts {
             match old.scripts.get(key) {
                 None => plan.started.push(key.clone()),
@@ -158,21 +150,30 @@ impl Plan {
             }
         }
         plan.stopped = old.scripts.keys().filter(|key| !new.scripts.contains_key(*key)).cloned().collect();
-        plan.feeds(old, new, completed);
         plan
+    }
+
+    fn rules(&mut self, old: &View, new: &View) {
+        for (name, rule) in &*new.rules {
+            match old.rules.get(name) {
+                None => self.added.push(name.clone()),
+                Some(before) if before == rule => self.kept += 1,
+                Some(before) => {
+                    self.changed.push(name.clone());
+                    if before.feed != rule.feed {
+                        self.moved.insert(name.clone(), before.feed.clone());
+                    }
+                }
+            }
+        }
+        self.removed = old.rules.keys().filter(|name| !new.rules.contains_key(*name)).cloned().collect();
     }
 
     fn feeds(&mut self, old: &View, new: &View, completed: &BTreeSet<FeedKey>) {
         let (before, after) = (old.feeds(), new.feeds());
         let anew =
             |key: &FeedKey| completed.contains(key) && key.own.as_ref().is_some_and(|rule| self.changed.contains(rule));
-        for key in after.keys() {
-            if before.contains_key(key) && !anew(key) {
-                self.held.push(key.clone());
-            } else {
-                self.opened.push(key.clone());
-            }
-        }
+        self.opened = after.keys().filter(|key| !before.contains_key(*key) || anew(key)).cloned().collect();
         self.closed = before.keys().filter(|key| !after.contains_key(*key) || anew(key)).cloned().collect();
     }
 

@@ -16,7 +16,7 @@ use crate::{
     diagnostic::{Diagnostic, distinct, is_refused},
     lua::{Prepared, Script, ScriptKey, ScriptSpec},
     rules::{
-        Handler, MAX_SCRIPT_BYTES, Rule, RuleSet,
+        Handler, MAX_SCRIPT_BYTES, Read, Rule, RuleSet,
         inputs::{Fingerprint, Inputs},
     },
     schema::Catalog,
@@ -36,7 +36,8 @@ pub(super) struct Loaded {
 /// A set that can run.
 pub(super) struct Next {
     pub(super) view: View,
-    pub(super) rules: BTreeMap<String, Arc<Rule>>,
+    pub(super) read: Read,
+    pub(super) rules: Arc<BTreeMap<String, Arc<Rule>>>,
     /// Rules that are written and not to run.
     pub(super) disabled: Vec<Arc<Rule>>,
     /// The scripts to be started, in place of running ones too.
@@ -101,18 +102,22 @@ impl Engine {
         if enabled == 0 && !self.running.rules.is_empty() {
             return Err(nothing_left(diagnostics));
         }
+        // Then each rule stands as it does, with the script that it has.
+        let stays = rules.read.is(&self.running.read);
         let specs = ScriptSpec::group(&rules);
         let order: Vec<ScriptKey> = specs.iter().map(|spec| spec.key.clone()).collect();
         let views: BTreeMap<ScriptKey, ScriptView> =
             specs.iter().map(|spec| (spec.key.clone(), self.script_view(spec, &now))).collect();
         let (kept, changed): (Vec<_>, Vec<_>) =
             specs.into_iter().partition(|spec| self.running.view.scripts.get(&spec.key) == views.get(&spec.key));
-        let mut view = View { rules: BTreeMap::new(), scripts: views };
-        for spec in kept.iter().chain(&changed) {
-            view.rules
-                .extend(spec.rules.iter().map(|rule| (rule.name.clone(), rule_view(rule, &spec.key, self.catch_up))));
+        let mut view = View { rules: Arc::clone(&self.running.view.rules), scripts: views };
+        let mut mistakes = Mistakes::new();
+        if !stays {
+            let stand = |rule: &Arc<Rule>, key| (rule.name.clone(), rule_view(rule, key, self.catch_up));
+            let all = kept.iter().chain(&changed);
+            view.rules = Arc::new(all.flat_map(|spec| spec.rules.iter().map(|rule| stand(rule, &spec.key))).collect());
+            mistakes = self.check_kept(kept, &view).await;
         }
-        let mut mistakes = self.check_kept(kept, &view).await;
         let prepared = self.load_changed(changed, is_told, &mut view, &mut mistakes).await;
         let seen = prepared.values().flat_map(|prepared| prepared.warnings.iter().cloned());
         let warnings = distinct(diagnostics.into_iter().chain(seen)).collect();
@@ -121,9 +126,11 @@ impl Engine {
             return Err(mistakes.into_iter().flat_map(|(_, found)| found).collect());
         }
         self.hand_on(&prepared).await?;
-        let (enabled, disabled): (Vec<_>, Vec<_>) = rules.rules.into_iter().partition(|rule| rule.enabled);
-        let rules = enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
-        Ok(Next { view, rules, disabled, prepared, inputs, warnings })
+        let RuleSet { rules, read, .. } = rules;
+        let (enabled, disabled): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.enabled);
+        let named = || enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
+        let rules = if stays { Arc::clone(&self.running.rules) } else { Arc::new(named()) };
+        Ok(Next { view, read, rules, disabled, prepared, inputs, warnings })
     }
 
     /// How a script would stand now: with the same files as the running one of its identity, if there is one.

@@ -276,13 +276,14 @@ impl Script {
     }
 
     /// What is told of a run that it was lost in; once.
-    pub fn lost_run(&self, origin: Origin) -> Option<Failure> {
+    pub fn lost_run(&self, origin: impl FnOnce() -> Origin) -> Option<Failure> {
         if !self.is_lost() || !self.alarm.may_tell() {
             return None;
         }
         let kind = if self.alarm.is_lost_by_cpu() { FailureKind::Cpu } else { FailureKind::Timeout };
         let limit = kind.name();
         let message = format!("it goes on after its `{limit}` in a function of Lua's library; it was given up");
+        let origin = origin();
         Some(Failure { origin, kind, message, notification: None, traceback: Vec::new(), repeats: 0 })
     }
 

@@ -1,6 +1,7 @@
 //! Which scripts a set of rules names, and what each is made of. Nothing is read here but links.
 
 use std::{
+    collections::HashMap,
     path::{Component, Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
@@ -62,6 +63,13 @@ pub struct ScriptSpec {
     pub(super) called: Vec<(Option<String>, Option<Arc<Message>>)>,
 }
 
+/// Scripts as they are found one after another. Many rules write the same path: where it leads is asked once.
+#[derive(Default)]
+struct Groups<'r> {
+    specs: Vec<ScriptSpec>,
+    by_path: HashMap<&'r Path, usize>,
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Text {
     /// `real` is where the path led to when rules were grouped.
@@ -85,52 +93,37 @@ impl ScriptSpec {
     /// Groups the enabled rules by script: all that name one file share it, whichever way they write its path; an inline
     /// handler is a script of its own.
     pub fn group(rules: &RuleSet) -> Vec<Self> {
-        let mut specs: Vec<Self> = Vec::new();
+        Self::grouped(rules).specs
+    }
+
+    fn grouped(rules: &RuleSet) -> Groups<'_> {
+        let mut groups = Groups::default();
         for rule in rules.rules.iter().filter(|rule| rule.enabled) {
-            let spec = Self::of(&mut specs, &rule.file, &rule.handler, &rule.name);
+            let spec = groups.of(&rule.file, &rule.handler, &rule.name);
             spec.permit(Permit::of(rule));
             spec.called.push((function(&rule.handler), Some(Arc::clone(&rule.subscription.method.output))));
             spec.rules.push(Arc::clone(rule));
         }
         // What a function is written for, it may be called with when a rule is enabled.
         for rule in rules.rules.iter().filter(|rule| !rule.enabled) {
-            if let Some(spec) = Self::find(&specs, &rule.handler) {
+            if let Some(spec) = groups.find(&rule.handler) {
                 let called = (function(&rule.handler), Some(Arc::clone(&rule.subscription.method.output)));
-                specs[spec].called.push(called);
+                groups.specs[spec].called.push(called);
             }
         }
-        specs
+        groups
     }
 
     /// Groups the enabled rules, and the handlers of refused ones, to be checked.
     pub fn group_all(rules: &RuleSet) -> Vec<Self> {
-        let mut specs = Self::group(rules);
+        let mut groups = Self::grouped(rules);
         for Orphan { file, handler, permissions } in &rules.orphans {
             let permit = Permit { file: file.clone(), held: Arc::clone(permissions) };
-            let spec = Self::of(&mut specs, file, handler, "");
+            let spec = groups.of(file, handler, "");
             spec.permit(permit);
             spec.called.push((function(handler), None));
         }
-        specs
-    }
-
-    /// Finds the script of a handler, or makes it.
-    fn of<'s>(specs: &'s mut Vec<Self>, file: &str, handler: &Handler, rule: &str) -> &'s mut Self {
-        let place = match handler {
-            Handler::Inline { place, .. } | Handler::Script { place, .. } => place.clone(),
-        };
-        let at = Self::find(specs, handler).unwrap_or_else(|| {
-            specs.push(Self::new(file, handler, rule));
-            specs.len() - 1
-        });
-        specs[at].origins.push((place, function(handler)));
-        &mut specs[at]
-    }
-
-    fn find(specs: &[Self], handler: &Handler) -> Option<usize> {
-        let Handler::Script { path, .. } = handler else { return None };
-        let real = real(path);
-        specs.iter().position(|spec| matches!(&spec.text, Text::File { real: other, .. } if *other == real))
+        groups.specs
     }
 
     fn permit(&mut self, permit: Permit) {
@@ -215,6 +208,33 @@ impl ScriptSpec {
     /// Where a rule names it.
     pub(super) fn place(&self) -> Option<&Place> {
         self.origins.first().map(|(place, _)| place)
+    }
+}
+
+impl<'r> Groups<'r> {
+    /// Finds the script of a handler, or makes it.
+    fn of(&mut self, file: &str, handler: &'r Handler, rule: &str) -> &mut ScriptSpec {
+        let place = match handler {
+            Handler::Inline { place, .. } | Handler::Script { place, .. } => place.clone(),
+        };
+        let at = self.find(handler).unwrap_or_else(|| {
+            self.specs.push(ScriptSpec::new(file, handler, rule));
+            self.specs.len() - 1
+        });
+        if let Handler::Script { path, .. } = handler {
+            self.by_path.insert(path, at);
+        }
+        self.specs[at].origins.push((place, function(handler)));
+        &mut self.specs[at]
+    }
+
+    fn find(&self, handler: &Handler) -> Option<usize> {
+        let Handler::Script { path, .. } = handler else { return None };
+        if let Some(known) = self.by_path.get(&**path) {
+            return Some(*known);
+        }
+        let real = real(path);
+        self.specs.iter().position(|spec| matches!(&spec.text, Text::File { real: other, .. } if *other == real))
     }
 }
 

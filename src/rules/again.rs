@@ -17,11 +17,18 @@ use super::{
     load::Text,
     resolve::{self, Resolved},
 };
-use crate::{diagnostic::Source, schema::Catalog};
+use crate::{
+    diagnostic::{Diagnostic, Source},
+    schema::Catalog,
+};
 
 /// Files with what was made of them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Read(Vec<Arc<Known>>);
+pub(crate) struct Read {
+    files: Arc<[Arc<Known>]>,
+    /// Names that two rules have.
+    taken: Arc<[Diagnostic]>,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -40,14 +47,31 @@ struct Lies(Result<(PathBuf, bool, bool), ErrorKind>);
 impl Read {
     /// What is made of these files: what is known of each, where that still holds.
     pub(super) fn again(&self, texts: &[Text], catalog: &Catalog, caps: &Caps) -> Self {
-        let known: HashMap<_, _> = self.0.iter().map(|known| (&*known.path, known)).collect();
-        let read = |text: &Text| Known::of(text, catalog, caps, known.get(&*text.path).copied());
-        Self(texts.iter().map(read).collect())
+        let known: HashMap<_, _> = self.files.iter().map(|known| (&*known.path, known)).collect();
+        // Many files have the same scripts.
+        let mut looked = HashMap::new();
+        let read = |text: &Text| Known::of(text, catalog, caps, known.get(&*text.path).copied(), &mut looked);
+        let files: Arc<[Arc<Known>]> = texts.iter().map(read).collect();
+        if is_same(&files, &self.files) {
+            return self.clone();
+        }
+        let named: Vec<_> = files.iter().flat_map(|known| &known.made.named).collect();
+        Self { taken: resolve::unique(&named).into(), files }
+    }
+
+    /// Whether these are the same files, as they were: what was made of them is the same to the pointer.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        !self.files.is_empty() && is_same(&self.files, &other.files)
+    }
+
+    /// What is told of names that two rules have.
+    pub(super) fn taken(&self) -> &[Diagnostic] {
+        &self.taken
     }
 
     /// What was made of each.
     pub(super) fn made(&self) -> impl Iterator<Item = &Resolved> {
-        self.0.iter().map(|known| &known.made)
+        self.files.iter().map(|known| &known.made)
     }
 
     /// All paths that were looked for, each once.
@@ -56,9 +80,19 @@ impl Read {
     }
 }
 
+fn is_same(files: &[Arc<Known>], others: &[Arc<Known>]) -> bool {
+    files.len() == others.len() && files.iter().zip(others).all(|(own, other)| Arc::ptr_eq(own, other))
+}
+
 impl Known {
-    fn of(text: &Text, catalog: &Catalog, caps: &Caps, known: Option<&Arc<Self>>) -> Arc<Self> {
-        if let Some(known) = known.filter(|known| known.holds(text, caps)) {
+    fn of<'k>(
+        text: &Text,
+        catalog: &Catalog,
+        caps: &Caps,
+        known: Option<&'k Arc<Self>>,
+        looked: &mut HashMap<&'k Path, Lies>,
+    ) -> Arc<Self> {
+        if let Some(known) = known.filter(|known| known.holds(text, caps, looked)) {
             return Arc::clone(known);
         }
         let made = resolve::file(&text.path, &text.source, catalog, caps);
@@ -66,10 +100,14 @@ impl Known {
         Arc::new(Self { path: text.path.clone(), source: Arc::clone(&text.source), caps: caps.clone(), around, made })
     }
 
-    fn holds(&self, text: &Text, caps: &Caps) -> bool {
+    fn holds<'k>(&'k self, text: &Text, caps: &Caps, looked: &mut HashMap<&'k Path, Lies>) -> bool {
         let Source { name, text: content } = &*text.source;
         let is_same = (&self.source.name, &self.source.text, &self.caps) == (name, content, caps);
-        is_same && self.made.told.is_empty() && self.around.iter().all(|(path, lies)| Lies::of(path) == *lies)
+        let mut lies_still = |(path, before): (&'k PathBuf, &Lies)| {
+            let lies = looked.entry(path).or_insert_with(|| Lies::of(path));
+            lies == before
+        };
+        is_same && self.made.told.is_empty() && self.around.iter().all(&mut lies_still)
     }
 }
 

@@ -113,6 +113,11 @@ impl Feeds {
         own.chain(outside.into_values().map(FeedLine::Former)).collect()
     }
 
+    /// What the daemon refused is tried again: the operator may have mended it.
+    pub(super) fn try_again(&self) {
+        self.all.values().filter(|handle| handle.cell.has_failed()).for_each(|handle| handle.stir.notify_one());
+    }
+
     pub(super) fn completed(&self) -> BTreeSet<FeedKey> {
         let completed = self.all.iter().filter(|(_, handle)| handle.cell.is_completed());
         completed.map(|(key, _)| key.clone()).collect()

@@ -220,7 +220,7 @@ impl Board {
             disabled: shown.disabled.len(),
             streams: shown.tallies.read(),
             states,
-            scripts: scripts.into_values().map(ScriptFigures::of).collect(),
+            scripts: scripts.into_values().map(|line| ScriptFigures::of(line)).collect(),
             calls: shown.counters.calls.read(),
             lost: shown.bell.as_ref().map_or(0, Bell::lost),
             files: named.map(|(path, held)| FileFigures { path, sha256: held.to_string() }).collect(),

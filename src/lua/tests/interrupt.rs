@@ -242,8 +242,8 @@ async fn given_up(by_engine: bool) -> Vec<String> {
     assert_eq!((bell.lost(), bench.lines()), (1, vec![]));
     let origin = Origin { rule: None, subscription: None, script: "ping.lua".into(), place: None };
     if by_engine {
-        let failure = stuck.lost_run(origin.clone()).unwrap();
-        assert!(failure.message.contains("it was given up") && stuck.lost_run(origin.clone()).is_none());
+        let failure = stuck.lost_run(|| origin.clone()).unwrap();
+        assert!(failure.message.contains("it was given up") && stuck.lost_run(|| origin.clone()).is_none());
     }
     // What the engine does: the queue goes to another thread, and nobody waits for this one.
     let (script, _) = bench.serve("ping", &queue).await;
@@ -252,7 +252,7 @@ async fn given_up(by_engine: bool) -> Vec<String> {
     assert_eq!(bench.said(1).await, ["next"]);
     bench.write("come back", "");
     bench.freed(&vm).await;
-    assert!(stuck.lost_run(origin).is_none(), "one of the two has told");
+    assert!(stuck.lost_run(|| origin).is_none(), "one of the two has told");
     drop(stuck);
     assert_eq!(bell.lost(), 0);
     finish(script).await;
