@@ -33,6 +33,7 @@ pub mod plan;
 mod prepare;
 mod rescue;
 mod route;
+mod specs;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use glance::{Glance, Stalled};
 use herald::Herald;
 use plan::View;
 use rescue::Rescue;
+use specs::Specs;
 pub use tally::StreamFigures;
 use tally::Tallies;
 
@@ -52,7 +54,7 @@ use crate::{
     clock::Clock,
     daemon::Daemon,
     diagnostic::Diagnostic,
-    lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey, ScriptSpec},
+    lua::{Counters, LaneCounters, RuleQueue, Script, ScriptKey},
     report::{Event, FeedName, Origin, Reload, ReloadResult, Reporter, Trigger},
     rules::{Caps, Read, Rule, RuleSet, inputs::Fingerprint},
 };
@@ -101,6 +103,7 @@ struct Running {
     view: View,
     /// What was read of its rule files.
     read: Read,
+    specs: Arc<Specs>,
     rules: Arc<BTreeMap<String, Arc<Rule>>>,
     /// Rules that are written and not to run.
     disabled: Vec<Arc<Rule>>,
@@ -267,9 +270,8 @@ impl Engine {
     /// for a mistake. One that is itself refused is left as it is.
     pub async fn revive(&mut self) {
         let mut view = self.running.view.clone();
-        let rules = RuleSet { rules: self.running.rules.values().cloned().collect(), ..RuleSet::default() };
-        let mut broken = ScriptSpec::group(&rules);
-        broken.retain(|spec| self.running.scripts.get(&spec.key).is_some_and(|(script, _)| script.needs_replacing()));
+        let is_broken = |key| self.running.scripts.get(key).is_some_and(|(script, _)| script.needs_replacing());
+        let broken = self.running.specs.iter().filter(|spec| is_broken(&spec.key)).cloned().collect();
         let prepared = self.load_changed(broken, true, &mut view, &mut Vec::new()).await;
         if !prepared.is_empty() {
             self.renew(prepared, view);
@@ -291,7 +293,7 @@ impl Engine {
         // What feeds told is told before the end is.
         drop(self.herald);
         drop(timeout_at(deadline + LAST_MOMENT, self.telling).await);
-        let Running { view, rules, queues, scripts, .. } = self.running;
+        let Running { view, specs, queues, scripts, .. } = self.running;
         for (feed, count) in &lost {
             self.reporter.emit(&not_queued(feed, *count, &view, &scripts));
         }
@@ -304,8 +306,8 @@ impl Engine {
             (!script.ended(deadline + LAST_MOMENT).await).then_some((key, name))
         }));
         for (key, script) in late.await.into_iter().flatten() {
-            let own = key.iter().flat_map(|key| view.rules_of(key));
-            let own = own.filter_map(|(name, _)| Some((&**rules.get(name)?, queues.get(name)?.counters())));
+            let own = key.iter().flat_map(|key| specs.rules_of(key));
+            let own = own.filter_map(|rule| Some((&**rule, queues.get(&rule.name)?.counters())));
             for event in late_of(&script, own) {
                 self.reporter.emit(&event);
             }

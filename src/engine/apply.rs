@@ -30,6 +30,7 @@ use super::{
     plan::{FeedKey, Plan, View},
     prepare::Next,
     route::Route,
+    specs::Specs,
 };
 use crate::{
     lua::{self, Prepared, RuleQueue, Script, ScriptKey},
@@ -45,17 +46,6 @@ fn is_same(view: &View, rule: &str, from: &FeedKey) -> bool {
     view.rules.get(rule).is_some_and(|rule| rule.feed.subscription == from.subscription)
 }
 
-/// A script with all its rules.
-fn origin<'n>(rules: impl Iterator<Item = &'n String>, script: &Script) -> Origin {
-    let names: Vec<_> = rules.map(String::as_str).collect();
-    Origin {
-        rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
-        subscription: None,
-        script: Arc::clone(&script.name),
-        place: None,
-    }
-}
-
 impl Engine {
     /// Lets a set run instead of what runs.
     pub(super) fn apply(&mut self, next: Next, trigger: Trigger) -> Reload {
@@ -66,7 +56,7 @@ impl Engine {
         let generation = self.running.generation + u64::from(!quiet);
         let named = |key| next.view.scripts.get(key).map(|script| script.name.clone());
         let scripts = plan.replaced.iter().filter_map(named).collect();
-        let Next { view, read, rules, disabled, prepared, inputs, warnings } = next;
+        let Next { view, read, specs, rules, disabled, prepared, inputs, warnings } = next;
         for (rule, from) in &plan.moved {
             // What waits in a queue is read as what its rule listens to: for another subscription there is another queue.
             if !is_same(&view, rule, from)
@@ -80,13 +70,14 @@ impl Engine {
             let new = || RuleQueue::counted(&self.counters, &self.clock);
             self.running.queues.entry(rule.clone()).or_insert_with(new);
         }
-        self.replace_scripts(&plan, &view, &rules, prepared, generation);
+        self.replace_scripts(&plan, &view, &specs, prepared, generation);
         for rule in &plan.removed {
             if let Some(queue) = self.running.queues.remove(rule) {
                 queue.retire();
             }
         }
-        (self.running.read, self.running.rules, self.running.disabled) = (read, rules, disabled);
+        (self.running.read, self.running.specs) = (read, specs);
+        (self.running.rules, self.running.disabled) = (rules, disabled);
         if !stays {
             self.replace_feeds(&plan, &view);
         }
@@ -117,8 +108,8 @@ impl Engine {
         self.running.generation += 1;
         let names = prepared.keys().filter_map(|key| view.scripts.get(key)).map(|script| script.name.as_str().into());
         let names: Vec<Arc<str>> = names.collect();
-        let rules = Arc::clone(&self.running.rules);
-        self.replace_scripts(&Plan::default(), &view, &rules, prepared, self.running.generation);
+        let specs = Arc::clone(&self.running.specs);
+        self.replace_scripts(&Plan::default(), &view, &specs, prepared, self.running.generation);
         self.running.view = view;
         self.show(true);
         for script in names {
@@ -130,7 +121,7 @@ impl Engine {
         &mut self,
         plan: &Plan,
         view: &View,
-        rules: &BTreeMap<String, Arc<Rule>>,
+        specs: &Specs,
         prepared: BTreeMap<ScriptKey, Prepared>,
         generation: u64,
     ) {
@@ -146,11 +137,10 @@ impl Engine {
             let former = self.running.scripts.insert(key.clone(), (prepared.start(), generation));
             old.extend(former.map(|(script, _)| (key, script)));
         }
-        let by_script = view.by_script();
         // Where no rule has changed, only a new script has something to learn.
         let stays = Arc::ptr_eq(&self.running.view.rules, &view.rules);
         for (key, (script, _)) in self.running.scripts.iter().filter(|(key, _)| !stays || started.contains(key)) {
-            let own = by_script.get(key).into_iter().flatten().filter_map(|name| rules.get_key_value(*name));
+            let own = specs.rules_of(key).iter();
             let new = |name: &String| {
                 // A rule with a new queue is new to its script.
                 let another = plan.moved.get(name).is_some_and(|from| !is_same(view, name, from));
@@ -158,16 +148,14 @@ impl Engine {
                     || started.contains(key)
                     || self.running.view.rules.get(name).is_none_or(|before| before.script != *key)
             };
-            let (attached, updated): (Vec<_>, Vec<_>) = own.partition(|(name, _)| new(name));
-            let attached: Vec<_> = attached
-                .into_iter()
-                .filter_map(|(name, rule)| Some((Arc::clone(rule), self.running.queues.get(name)?.clone())))
-                .collect();
-            script.attach(&attached);
+            let (attached, updated): (Vec<_>, Vec<_>) = own.partition(|rule| new(&rule.name));
+            let queue = |rule: &Arc<Rule>| Some((Arc::clone(rule), self.running.queues.get(&rule.name)?.clone()));
+            script.attach(&attached.into_iter().filter_map(queue).collect::<Vec<_>>());
             // A rule of a file that is as it was is the one that runs.
-            let runs = |name, rule| self.running.rules.get(name).is_some_and(|before| Arc::ptr_eq(before, rule));
-            let updated = updated.into_iter().filter(|(name, rule)| !runs(*name, *rule));
-            script.update(&updated.map(|(_, rule)| Arc::clone(rule)).collect::<Vec<_>>());
+            let runs =
+                |rule: &Arc<Rule>| self.running.rules.get(&rule.name).is_some_and(|before| Arc::ptr_eq(before, rule));
+            let updated = updated.into_iter().filter(|rule| !runs(rule));
+            script.update(&updated.cloned().collect::<Vec<_>>());
         }
         let stopped = plan.stopped.iter();
         old.extend(stopped.filter_map(|key| Some((key.clone(), self.running.scripts.remove(key)?.0))));
@@ -179,18 +167,18 @@ impl Engine {
 
     /// Lets a script finish what it runs. One that does not is given up, and told: what waits for it goes on without.
     fn retire(&mut self, key: &ScriptKey, script: Script, plan: &Plan) {
-        let own: Vec<_> = self.running.view.rules_of(key).collect();
+        let own = self.running.specs.rules_of(key);
         // What waits for a rule that is gone is its own to handle, too.
         let removed = &plan.removed;
-        let works_on = !removed.is_empty() && own.iter().any(|(name, _)| removed.contains(name));
-        let longest = own.iter().map(|(_, rule)| rule.pace.limits.timeout).max().unwrap_or_default();
+        let works_on = !removed.is_empty() && own.iter().any(|rule| removed.contains(&rule.name));
+        let longest = own.iter().map(|rule| rule.limits.timeout).max().unwrap_or_default();
         let time = match (script.is_lost(), works_on) {
             (true, _) => Duration::ZERO,
             (false, true) => RETIRING + LAST_MOMENT,
             (false, false) => RETIRING.min(longest) + LAST_MOMENT,
         };
         script.stop(Instant::now() + RETIRING);
-        let origin = origin(own.iter().map(|(name, _)| *name), &script);
+        let origin = self.origin_of(key, &script);
         let (script, reporter) = (Arc::new(script), self.reporter.clone());
         self.retired.push(Arc::clone(&script));
         tokio::spawn(async move {
@@ -206,7 +194,13 @@ impl Engine {
 
     /// A script with all its rules, where it is not known which one it is about.
     fn origin_of(&self, key: &ScriptKey, script: &Script) -> Origin {
-        origin(self.running.view.rules_of(key).map(|(name, _)| name), script)
+        let names: Vec<_> = self.running.specs.rules_of(key).iter().map(|rule| rule.name.as_str()).collect();
+        Origin {
+            rule: Some(names.join(", ").into()).filter(|_| !names.is_empty()),
+            subscription: None,
+            script: Arc::clone(&script.name),
+            place: None,
+        }
     }
 
     fn replace_feeds(&mut self, plan: &Plan, view: &View) {
@@ -377,10 +371,11 @@ impl Engine {
     fn show(&self, stays: bool) {
         let running = &self.running;
         let shown = self.board.look(|shown, _| stays.then(|| (Arc::clone(&shown.rules), shown.scripts.clone())));
-        let by_script = running.view.by_script();
         let line = |(key, (script, generation)): (&ScriptKey, &(Script, u64))| {
-            let rules: Vec<_> = by_script.get(key).into_iter().flatten().map(|name| (*name).clone()).collect();
-            let limits = rules.iter().filter_map(|name| Some(&running.rules.get(name)?.limits));
+            let own = running.specs.rules_of(key);
+            let mut rules: Vec<_> = own.iter().map(|rule| rule.name.clone()).collect();
+            rules.sort();
+            let limits = own.iter().map(|rule| &rule.limits);
             let most = limits.clone().map(|limits| limits.memory).max().unwrap_or_default();
             let label = match key {
                 ScriptKey::Inline(rule) => format!("{}:{rule}", script.name),

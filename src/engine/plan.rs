@@ -4,7 +4,7 @@
 //! Applying a plan is the engine's, and cannot fail.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -104,23 +104,6 @@ pub struct Plan {
 }
 
 impl View {
-    /// The rules that a script handles, by name.
-    pub(super) fn rules_of<'v>(
-        &'v self,
-        script: &'v ScriptKey,
-    ) -> impl Iterator<Item = (&'v String, &'v RuleView)> + Clone {
-        self.rules.iter().filter(move |(_, rule)| rule.script == *script)
-    }
-
-    /// The rules of every script.
-    pub(super) fn by_script(&self) -> HashMap<&ScriptKey, Vec<&String>> {
-        let mut all = HashMap::<_, Vec<_>>::new();
-        for (name, rule) in &*self.rules {
-            all.entry(&rule.script).or_default().push(name);
-        }
-        all
-    }
-
     /// The streams of its rules, each once, with whom they feed.
     pub(super) fn feeds(&self) -> BTreeMap<FeedKey, BTreeSet<String>> {
         let mut feeds = BTreeMap::<FeedKey, BTreeSet<String>>::new();

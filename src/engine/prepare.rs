@@ -11,6 +11,7 @@ use tokio::{task::spawn_blocking, time::Instant};
 use super::{
     Engine,
     plan::{FeedKey, Pace, RuleView, ScriptView, View},
+    specs::Specs,
 };
 use crate::{
     diagnostic::{Diagnostic, distinct, is_refused},
@@ -37,6 +38,7 @@ pub(super) struct Loaded {
 pub(super) struct Next {
     pub(super) view: View,
     pub(super) read: Read,
+    pub(super) specs: Arc<Specs>,
     pub(super) rules: Arc<BTreeMap<String, Arc<Rule>>>,
     /// Rules that are written and not to run.
     pub(super) disabled: Vec<Arc<Rule>>,
@@ -104,25 +106,25 @@ impl Engine {
         }
         // Then each rule stands as it does, with the script that it has.
         let stays = rules.read.is(&self.running.read);
-        let specs = ScriptSpec::group(&rules);
-        let order: Vec<ScriptKey> = specs.iter().map(|spec| spec.key.clone()).collect();
+        let specs = if stays { Arc::clone(&self.running.specs) } else { Arc::new(Specs::of(&rules)) };
         let views: BTreeMap<ScriptKey, ScriptView> =
             specs.iter().map(|spec| (spec.key.clone(), self.script_view(spec, &now))).collect();
         let (kept, changed): (Vec<_>, Vec<_>) =
-            specs.into_iter().partition(|spec| self.running.view.scripts.get(&spec.key) == views.get(&spec.key));
+            specs.iter().partition(|spec| self.running.view.scripts.get(&spec.key) == views.get(&spec.key));
+        let changed: Vec<_> = changed.into_iter().cloned().collect();
         let mut view = View { rules: Arc::clone(&self.running.view.rules), scripts: views };
         let mut mistakes = Mistakes::new();
         if !stays {
             let stand = |rule: &Arc<Rule>, key| (rule.name.clone(), rule_view(rule, key, self.catch_up));
-            let all = kept.iter().chain(&changed);
-            view.rules = Arc::new(all.flat_map(|spec| spec.rules.iter().map(|rule| stand(rule, &spec.key))).collect());
-            mistakes = self.check_kept(kept, &view).await;
+            let all = specs.iter().flat_map(|spec| spec.rules.iter().map(|rule| stand(rule, &spec.key)));
+            view.rules = Arc::new(all.collect());
+            mistakes = self.check_kept(&kept, &view).await;
         }
         let prepared = self.load_changed(changed, is_told, &mut view, &mut mistakes).await;
         let seen = prepared.values().flat_map(|prepared| prepared.warnings.iter().cloned());
         let warnings = distinct(diagnostics.into_iter().chain(seen)).collect();
         if !mistakes.is_empty() {
-            mistakes.sort_by_key(|(script, _)| order.iter().position(|key| key == script));
+            mistakes.sort_by_key(|(script, _)| specs.place_of(script));
             return Err(mistakes.into_iter().flat_map(|(_, found)| found).collect());
         }
         self.hand_on(&prepared).await?;
@@ -130,7 +132,7 @@ impl Engine {
         let (enabled, disabled): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.enabled);
         let named = || enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
         let rules = if stays { Arc::clone(&self.running.rules) } else { Arc::new(named()) };
-        Ok(Next { view, read, rules, disabled, prepared, inputs, warnings })
+        Ok(Next { view, read, specs, rules, disabled, prepared, inputs, warnings })
     }
 
     /// How a script would stand now: with the same files as the running one of its identity, if there is one.
@@ -143,14 +145,15 @@ impl Engine {
     }
 
     /// Checks aside the scripts that stay but get rules, or rules with other functions.
-    async fn check_kept(&self, kept: Vec<ScriptSpec>, view: &View) -> Mistakes {
+    async fn check_kept(&self, kept: &[&ScriptSpec], view: &View) -> Mistakes {
         let known = |rule: &Arc<Rule>| {
             let before = self.running.view.rules.get(&rule.name);
             before
                 .zip(view.rules.get(&rule.name))
                 .is_some_and(|(old, new)| (&old.script, &old.function) == (&new.script, &new.function))
         };
-        let doubtful: Vec<_> = kept.into_iter().filter(|spec| !spec.rules.iter().all(known)).collect();
+        let doubtful = kept.iter().filter(|spec| !spec.rules.iter().all(known));
+        let doubtful: Vec<_> = doubtful.map(|spec| (*spec).clone()).collect();
         let admin = self.daemon.is_admin();
         let refused = move |spec: ScriptSpec| {
             let found = spec.check(admin);
