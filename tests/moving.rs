@@ -7,7 +7,7 @@ mod host;
 #[path = "support/proxy.rs"]
 mod proxy;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use host::{Host, Setup};
 use olvid_rules::{
@@ -286,41 +286,88 @@ async fn a_rule_that_changes_before_its_stream_was_ever_open_still_starts_with_w
     all_are_there_when_the_daemon_is_back(host).await;
 }
 
+/// A rule on its way, both of whose streams were lost: the old one has still to find out, as the rule's queue is full, and
+/// the new one is about to list what it missed itself.
+struct BothLost {
+    host: Host,
+    answer: Arc<Notify>,
+    list: Arc<Notify>,
+}
+
+fn in_line(pattern: &str) -> String {
+    format!("{}    order: rule\n", rules(pattern))
+}
+
+impl BothLost {
+    async fn new() -> Self {
+        let stuck = "return function(n, rule)
+            while n.message.body == 'm0' and not pcall(olvid.identity_get, {}) do sleep(0.01) end
+            print((rule.name == 'moving' and '' or 'joined ') .. n.message.body:match('%S+'))
+        end";
+        let mut host = setup().file("rules.yaml", in_line("^m")).file("print.lua", stuck).start().await;
+        let [answer, list] = [(); 2].map(|()| Arc::new(Notify::new()));
+        host.simulator.script("identity_get", Reply::Hold(Arc::clone(&answer)), 100);
+        host.say("alice", "m0");
+        host::in_time(host.simulator.wait_recorded("identity_get", 1)).await;
+        // More is missed than the queue takes, and than a list has under way: the rest of it waits with the daemon.
+        host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
+        host.simulator.kill_streams(None, Code::Unavailable, "gone");
+        until_lost(&host).await;
+        let padding = "x".repeat(500);
+        for number in 1..1200 {
+            host.say("alice", &format!("m{number} {padding}"));
+        }
+        host.simulator.refuse_subscriptions(None);
+        host.received(200).await;
+        host::in_time(host.simulator.wait_recorded("message_list", 1)).await;
+        edit(&mut host, &in_line("m")).await;
+        host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
+        host.simulator.script("message_list", Reply::Hold(Arc::clone(&list)), 1);
+        host.simulator.drop_connections();
+        host.say("alice", "m1200");
+        host::in_time(host.simulator.wait_recorded("message_list", 2)).await;
+        Self { host, answer, list }
+    }
+
+    /// The old stream finds out, then the new one lists.
+    async fn go_on(&self) {
+        let lost = |host: &Host| host.events().iter().filter(|event| matches!(event, Event::FeedLost { .. })).count();
+        let before = lost(&self.host);
+        self.answer.notify_one();
+        self.host.until(|host| (lost(host) > before).then_some(())).await;
+        self.list.notify_one();
+    }
+}
+
 #[tokio::test]
 async fn what_the_old_stream_still_had_is_handled_before_what_the_new_one_is_about_to_list() {
-    let stuck = "return function(n)
-        while n.message.body == 'm0' and not pcall(olvid.identity_get, {}) do sleep(0.01) end
-        print(n.message.body:match('%S+'))
-    end";
-    let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
-    let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", stuck).start().await;
-    let [answer, lists] = [(); 2].map(|()| Arc::new(Notify::new()));
-    host.simulator.script("identity_get", Reply::Hold(Arc::clone(&answer)), 100);
-    host.say("alice", "m0");
-    host::in_time(host.simulator.wait_recorded("identity_get", 1)).await;
-    // More is missed than the queue takes, and than a list has under way: the rest of it waits with the daemon.
-    host.simulator.refuse_subscriptions(Some((Code::Unavailable, "not now")));
-    host.simulator.kill_streams(None, Code::Unavailable, "gone");
-    until_lost(&host).await;
-    let padding = "x".repeat(500);
-    for number in 1..1200 {
-        host.say("alice", &format!("m{number} {padding}"));
-    }
-    host.simulator.refuse_subscriptions(None);
-    host.received(200).await;
-    host::in_time(host.simulator.wait_recorded("message_list", 1)).await;
-    edit(&mut host, &with("m")).await;
-    host::in_time(host.simulator.wait_streams("bot", |open| open == 2)).await;
-    // Both are lost, and the new one lists what it missed itself while the old one has still to find out.
-    host.simulator.script("message_list", Reply::Hold(Arc::clone(&lists)), 1);
-    host.simulator.drop_connections();
-    host.say("alice", "m1200");
-    host::in_time(host.simulator.wait_recorded("message_list", 2)).await;
-    let lost = |host: &Host| host.events().iter().filter(|event| matches!(event, Event::FeedLost { .. })).count();
-    let before = lost(&host);
-    answer.notify_one();
-    host.until(|host| (lost(host) > before).then_some(())).await;
-    lists.notify_one();
-    assert_eq!(host.until_said(1201).await, numbered(0..1201));
-    host.stop().await;
+    let lost = BothLost::new().await;
+    lost.go_on().await;
+    assert_eq!(lost.host.until_said(1201).await, numbered(0..1201));
+    assert_eq!(lost.host.counters().received.load(Ordering::Acquire), 1201, "what is listed twice is counted once");
+    lost.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_rule_that_joins_one_on_its_way_handles_nothing_twice_and_neither_does_that() {
+    let mut lost = BothLost::new().await;
+    let joined = in_line("m").replace("rules:\n", "").replace("moving", "joined");
+    edit(&mut lost.host, &format!("{}{joined}", in_line("m"))).await;
+    lost.go_on().await;
+    let all = |host: &Host| {
+        let said = host.said();
+        let (others, own): (Vec<_>, Vec<_>) = said.into_iter().partition(|text| text.starts_with("joined"));
+        (own, others)
+    };
+    lost.host.until(|host| (all(host).0.len() >= 1201).then_some(())).await;
+    lost.host.say("alice", "m1201");
+    lost.host.until(|host| host.said().contains(&"joined m1201".to_owned()).then_some(())).await;
+    let (mut own, others) = all(&lost.host);
+    own.sort_by_key(|text| text[1..].parse::<u32>().unwrap());
+    assert_eq!(own, numbered(0..1202));
+    let mut once = others.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), others.len(), "{others:?}");
+    lost.host.stop().await;
 }

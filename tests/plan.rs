@@ -197,10 +197,10 @@ proptest! {
 
     #[test]
     fn a_plan_makes_the_running_set_the_wanted_one_and_touches_nothing_else(
-        reloads in prop::collection::vec(prop::collection::vec(edit(), 0..4), 1..12),
+        reloads in prop::collection::vec((prop::collection::vec(edit(), 0..4), any::<bool>()), 1..12),
     ) {
         let (mut files, mut running) = (Files::default(), Running::default());
-        for edits in reloads {
+        for (edits, is_known) in reloads {
             for edit in &edits {
                 files.edit(edit);
                 if let Edit::Complete(rule) = edit {
@@ -209,7 +209,11 @@ proptest! {
                 }
             }
             let before = running.clone();
-            let next = files.view();
+            let mut next = files.view();
+            // Files that are found as they were are not compared.
+            if is_known && next.rules == running.view.rules {
+                next.rules = Arc::clone(&running.view.rules);
+            }
             let plan = Plan::between(&running.view, &next, &running.completed);
             running.apply(&plan, next);
             check(&before, &running, &plan);

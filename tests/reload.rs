@@ -57,6 +57,21 @@ async fn a_changed_script_takes_over_and_every_stream_stays() {
 }
 
 #[tokio::test]
+async fn what_was_refused_for_another_file_applies_once_that_is_mended() {
+    let mut host = setup().start().await;
+    let third = "  - { name: third, subscription: group_new, handler: second.lua }\n";
+    host.write("rules.yaml", format!("{RULES}{third}"));
+    host.write("second.lua", "return function(");
+    assert_eq!(host.reload().await.result, ReloadResult::Rejected);
+    host.write("second.lua", versioned("two"));
+    let reload = host.reload().await;
+    assert_eq!((reload.result, &reload.added[..], reload.kept), (ReloadResult::Applied, &["third".to_owned()][..], 2));
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 3)).await;
+    assert_eq!(host.reload().await.result, ReloadResult::Unchanged);
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn what_runs_finishes_on_the_old_code_and_what_waits_runs_on_the_new_in_order() {
     let slow = "return function(n) sleep(0.3) print('old ' .. n.message.body) end";
     let mut host = setup().file("first.lua", slow).start().await;

@@ -10,6 +10,7 @@ use tokio::{
     select,
     signal::unix::Signal,
     sync::{mpsc, oneshot},
+    task::spawn_blocking,
     time::{Instant, sleep_until},
 };
 
@@ -25,7 +26,7 @@ use crate::{
     report::{Event, Reload, ReloadResult, Reporter, Trigger},
 };
 
-/// How long after a set was loaded, its streams are open: what that took is not needed any more.
+/// How long after a set was loaded what that took is given back: by then streams are open, if the daemon is there.
 const LOADED: Duration = Duration::from_secs(10);
 
 /// The engine with what makes it load again.
@@ -85,7 +86,8 @@ impl Host {
                     continue;
                 }
                 () = sleep_until(loaded.unwrap_or_else(Instant::now)), if loaded.is_some() => {
-                    lua::release_heap();
+                    // Not on the thread that has the sockets: it goes through all memory.
+                    drop(spawn_blocking(lua::release_heap));
                     loaded = None;
                     continue;
                 }
@@ -99,7 +101,9 @@ impl Host {
             if is_rescue && reload.result == ReloadResult::Rejected {
                 self.engine.revive().await;
             }
-            loaded = Some(Instant::now() + LOADED);
+            if reload.result == ReloadResult::Applied || is_rescue {
+                loaded = Some(Instant::now() + LOADED);
+            }
             self.service.ready();
             let answer = outcome(&reload);
             for waiting in waiting {

@@ -27,6 +27,7 @@ use crate::{
     daemon::Daemon,
     engine::{Board, Cursors, Engine},
     report::{Event, ReloadResult, Reporter, Trigger, sink::Outlet},
+    schema::Catalog,
 };
 
 pub(super) fn run(arguments: &Run, inherited: &Inherited) -> Done {
@@ -72,7 +73,8 @@ fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter, service: &Se
     builder.enable_all().max_blocking_threads(FILE_THREADS).thread_keep_alive(FOR_EVER);
     let runtime = builder.build().map_err(failed)?;
     drop(thread::Builder::new().spawn(|| ()).map_err(failed)?.join());
-    drop(runtime.spawn_blocking(|| ()));
+    // Until there is something to read, it makes what reading takes.
+    drop(runtime.spawn_blocking(Catalog::embedded));
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
         serve(arguments, (sources, found.key_files), &daemon, reporter, service).await

@@ -16,8 +16,9 @@ pub struct RawCodec;
 /// What the buffer of what is written holds to begin with; a bigger message grows it.
 const BUFFER: usize = 1024;
 
-/// The same of what is read: ten thousand streams on which nothing came yet would take 80 MB with tonic's own 8 KiB.
-const NOTHING: usize = 0;
+/// The same of what is read: ten thousand streams on which nothing came yet would take 80 MB with tonic's own 8 KiB. Not
+/// nothing at all, by which tonic would divide if it had to decompress.
+const AT_REST: usize = 1;
 
 /// Bytes written before tonic hands them to the transport.
 const YIELD: usize = 32 * 1024;
@@ -60,6 +61,6 @@ impl Decoder for RawCodec {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(NOTHING, YIELD)
+        BufferSettings::new(AT_REST, YIELD)
     }
 }

@@ -50,7 +50,8 @@ impl Engine {
     /// Lets a set run instead of what runs.
     pub(super) fn apply(&mut self, next: Next, trigger: Trigger) -> Reload {
         let plan = Plan::between(&self.running.view, &next.view, &self.running.feeds.completed());
-        let stays = Arc::ptr_eq(&self.running.view.rules, &next.view.rules);
+        // Where rules are on their way, what is over of that is to be forgotten.
+        let rests = next.view.has_rules_of(&self.running.view) && self.running.feeds.moving.is_empty();
         let first = self.running.generation == 0;
         let quiet = plan.is_empty() && !first;
         let generation = self.running.generation + u64::from(!quiet);
@@ -65,8 +66,7 @@ impl Engine {
                 queue.retire();
             }
         }
-        let changes = plan.added.iter().chain(plan.moved.keys());
-        for rule in changes.filter(|rule| rules.contains_key(*rule)) {
+        for rule in plan.added.iter().chain(plan.moved.keys()) {
             let new = || RuleQueue::counted(&self.counters, &self.clock);
             self.running.queues.entry(rule.clone()).or_insert_with(new);
         }
@@ -78,7 +78,7 @@ impl Engine {
         }
         (self.running.read, self.running.specs) = (read, specs);
         (self.running.rules, self.running.disabled) = (rules, disabled);
-        if !stays {
+        if !rests {
             self.replace_feeds(&plan, &view);
         }
         self.running.feeds.try_again();
@@ -88,7 +88,7 @@ impl Engine {
         for (script, _) in self.running.scripts.values() {
             self.held.extend(script.inputs.all());
         }
-        self.show(stays);
+        self.show(rests);
         if first {
             let (rules, scripts) = (self.running.rules.len(), self.running.scripts.len());
             self.reporter.emit(&Event::Started { rules, scripts, feeds: self.running.feeds.len() });
@@ -138,7 +138,7 @@ impl Engine {
             old.extend(former.map(|(script, _)| (key, script)));
         }
         // Where no rule has changed, only a new script has something to learn.
-        let stays = Arc::ptr_eq(&self.running.view.rules, &view.rules);
+        let stays = view.has_rules_of(&self.running.view);
         for (key, (script, _)) in self.running.scripts.iter().filter(|(key, _)| !stays || started.contains(key)) {
             let own = specs.rules_of(key).iter();
             let new = |name: &String| {
@@ -334,6 +334,7 @@ impl Engine {
             counters: Arc::clone(&self.counters),
             herald: self.herald.clone(),
         };
+        // Borrowed, as what an async function owns is in its future twice.
         self.running.feeds.tasks.spawn(async move { feed.run().await });
         let handle = Handle { cell, routes, stir, closing, catch_up, kept, in_hand };
         self.running.feeds.all.insert(key.clone(), Arc::new(handle));
@@ -366,11 +367,11 @@ impl Engine {
         }
     }
 
-    /// Puts on the board what runs now. Where all rules stay as they are, so does what is shown of them and of the scripts
-    /// that go on.
-    fn show(&self, stays: bool) {
+    /// Puts on the board what runs now. Where no rule and no feed has changed, what is shown of rules stays, and of the
+    /// scripts that go on.
+    fn show(&self, rests: bool) {
         let running = &self.running;
-        let shown = self.board.look(|shown, _| stays.then(|| (Arc::clone(&shown.rules), shown.scripts.clone())));
+        let shown = self.board.look(|shown, _| rests.then(|| (Arc::clone(&shown.rules), shown.scripts.clone())));
         let line = |(key, (script, generation)): (&ScriptKey, &(Script, u64))| {
             let own = running.specs.rules_of(key);
             let mut rules: Vec<_> = own.iter().map(|rule| rule.name.clone()).collect();
@@ -396,9 +397,10 @@ impl Engine {
         };
         let (rules, scripts) = match shown {
             Some((rules, lines)) => {
-                let goes_on = |line: &Arc<ScriptLine>, generation| line.generation == generation;
                 let pairs = lines.into_iter().zip(&running.scripts);
-                let each = |(old, new): (_, (_, &(_, u64)))| if goes_on(&old, new.1.1) { old } else { line(new) };
+                let each = |(old, new): (Arc<ScriptLine>, (_, &(Script, _)))| {
+                    if Arc::ptr_eq(&old.pulse, new.1.0.pulse()) { old } else { line(new) }
+                };
                 (rules, pairs.map(each).collect())
             }
             None => (self.rule_lines().into(), running.scripts.iter().map(line).collect()),

@@ -230,11 +230,19 @@ impl CatchUp {
 }
 
 impl Missed {
-    /// Lists what was taken over meanwhile, too.
-    pub(super) fn lengthen(&mut self, catch_up: &CatchUp) {
+    /// Lists what was taken over meanwhile, too: at the end or, `in_order`, first, with all else behind it once more.
+    pub(super) fn goes_on(&mut self, catch_up: &CatchUp, in_order: bool) {
         let seen = catch_up.seen();
-        self.lists.extend(seen.lists_after(self.rests));
-        self.rests = seen.rests();
+        let (rests, more) = (seen.rests(), seen.lists_after(self.rests));
+        drop(seen);
+        if more.is_empty() {
+            self.in_order = in_order;
+        } else if in_order {
+            *self = Self { unreadable: self.unreadable, ..catch_up.missed(true) };
+        } else {
+            self.lists.extend(more);
+            (self.rests, self.in_order) = (rests, false);
+        }
     }
 
     /// Returns what is next in order and was not handed over, and none at the end. It is to be told to

@@ -280,6 +280,7 @@ impl Feed {
             match wake {
                 Wake::Closing => return End::Closed,
                 Wake::Stirred => {
+                    // Rarely, and then it may list: apart, so that a stream at rest does not hold the room for it.
                     if let Some(end) = Box::pin(self.stirred()).await {
                         return end;
                     }
@@ -292,7 +293,7 @@ impl Feed {
                         let now = now();
                         batch.retain(|notification| catch_up.is_new(notification, now));
                     }
-                    self.received(&batch, false).await;
+                    self.received(&batch, false, 0).await;
                     self.counters.brought.fetch_add(brought, Ordering::AcqRel);
                     match end {
                         _ if self.remaining == Some(0) => return End::Completed,

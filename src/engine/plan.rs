@@ -72,7 +72,7 @@ pub struct ScriptView {
 /// A set, as far as running it goes. Disabled rules are not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
-    /// By name. Where no rule file has changed it is the same map, to the pointer.
+    /// By name. Where all rule files were found as they were it is the same map, to the pointer.
     pub rules: Arc<BTreeMap<String, RuleView>>,
     /// By identity.
     pub scripts: BTreeMap<ScriptKey, ScriptView>,
@@ -104,6 +104,11 @@ pub struct Plan {
 }
 
 impl View {
+    /// Whether its rules are those of the other one, without a look at them.
+    pub(super) fn has_rules_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rules, &other.rules)
+    }
+
     /// The streams of its rules, each once, with whom they feed.
     pub(super) fn feeds(&self) -> BTreeMap<FeedKey, BTreeSet<String>> {
         let mut feeds = BTreeMap::<FeedKey, BTreeSet<String>>::new();
@@ -119,7 +124,7 @@ impl Plan {
     /// `count`: one of a changed rule is opened anew.
     pub fn between(old: &View, new: &View, completed: &BTreeSet<FeedKey>) -> Self {
         let mut plan = Self::default();
-        if Arc::ptr_eq(&old.rules, &new.rules) {
+        if new.has_rules_of(old) {
             plan.kept = new.rules.len();
         } else {
             plan.rules(old, new);

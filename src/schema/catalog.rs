@@ -27,7 +27,7 @@ pub static DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descri
 
 static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| {
     // The input is fixed at build time and a test loads it: a failure here cannot depend on what a user does.
-    Catalog::from_descriptors(DESCRIPTORS).unwrap_or_else(|error| unreachable!("embedded descriptors: {error}"))
+    Catalog::made().unwrap_or_else(|error| unreachable!("embedded descriptors: {error}"))
 });
 
 /// Everything the daemon offers.
@@ -173,9 +173,9 @@ impl Catalog {
         &EMBEDDED
     }
 
-    /// Makes a catalog from an encoded `FileDescriptorSet` and what the proto files say of it.
-    fn from_descriptors(bytes: &[u8]) -> Result<Self, SchemaError> {
-        let pool = DescriptorPool::decode(bytes)?;
+    /// Makes the catalog of the embedded descriptors and of what the proto files say of them.
+    fn made() -> Result<Self, SchemaError> {
+        let pool = DescriptorPool::decode(DESCRIPTORS)?;
         let mut builder = Builder { comments: Comments::embedded()?, ..Builder::default() };
         let mut services = Vec::new();
         let (mut streams, mut commands, mut by_path) = (Vec::new(), Vec::new(), HashMap::new());

@@ -50,20 +50,16 @@ impl Feed {
     async fn catch_up(&mut self) -> Result<Option<u64>, Cut> {
         let closing = self.closing.clone();
         let Some(catch_up) = &self.catch_up else { return Ok(None) };
-        let alone = is_alone(&self.current());
-        let mut missed = catch_up.missed(alone);
+        let mut missed = catch_up.missed(is_alone(&self.current()));
         let mut notifications = 0;
         // What is over the rule's count is not asked for.
         while self.remaining != Some(0) {
             // Beside others, who comes meanwhile does not wait for the end of the list. By itself, what it is still owed
             // came before what is in the list.
-            let more = self.take_over(alone);
+            let alone = is_alone(&self.current());
+            self.take_over(alone);
             let Some(catch_up) = &self.catch_up else { return Ok(None) };
-            if more && alone {
-                missed = catch_up.missed(alone);
-            } else if more {
-                missed.lengthen(catch_up);
-            }
+            missed.goes_on(catch_up, alone);
             let batch = select! {
                 () = closing.cancelled() => return Err(Cut::Closing),
                 batch = missed.next_batch(catch_up, &self.daemon) => batch,
@@ -73,15 +69,16 @@ impl Feed {
                 break;
             };
             batch.truncate(self.owed());
-            notifications += batch.len() as u64;
+            let mut known = 0;
             if let Some(catch_up) = &mut self.catch_up {
                 let ids = catch_up.ids(&batch);
                 let dropped = |route: &Route| catch_up.drop_waiting(route, &ids);
-                let dropped: u64 = self.routes.borrow().iter().filter(|_| alone).map(dropped).sum();
-                self.remaining = self.remaining.map(|left| left + dropped);
+                known = self.routes.borrow().iter().filter(|_| alone).map(dropped).sum();
+                self.remaining = self.remaining.map(|left| left + known);
                 catch_up.listed(&batch, now());
             }
-            self.received(&batch, true).await;
+            notifications += (batch.len() as u64).saturating_sub(known);
+            self.received(&batch, true, known).await;
         }
         Ok(Some(notifications))
     }
