@@ -361,7 +361,8 @@ async fn a_rule_that_joins_one_on_its_way_handles_nothing_twice_and_neither_does
     };
     lost.host.until(|host| (all(host).0.len() >= 1201).then_some(())).await;
     lost.host.say("alice", "m1201");
-    lost.host.until(|host| host.said().contains(&"joined m1201".to_owned()).then_some(())).await;
+    let said = |host: &Host, text: &str| host.said().iter().any(|said| said == text);
+    lost.host.until(|host| (said(host, "m1201") && said(host, "joined m1201")).then_some(())).await;
     let (mut own, others) = all(&lost.host);
     own.sort_by_key(|text| text[1..].parse::<u32>().unwrap());
     assert_eq!(own, numbered(0..1202));
