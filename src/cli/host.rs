@@ -26,8 +26,9 @@ use crate::{
     report::{Event, Reload, ReloadResult, Reporter, Trigger},
 };
 
-/// How long after a set was loaded what that took is given back: by then streams are open, if the daemon is there.
-const LOADED: Duration = Duration::from_secs(10);
+/// How long after the start what that took is given back: by then streams are open, if the daemon is there. Not after
+/// each reload, which would take the same memory again, page by page.
+const STARTED: Duration = Duration::from_secs(10);
 
 /// The engine with what makes it load again.
 pub(super) struct Host {
@@ -66,7 +67,7 @@ impl Host {
     /// Reloads whatever changes, for as long as it is waited for.
     pub(super) async fn follow(&mut self, requests: &mut mpsc::Receiver<Request>, mut keys: Option<Keyring<'_>>) {
         let grown = self.engine.grown();
-        let mut loaded = Some(Instant::now() + LOADED);
+        let mut spare = Some(Instant::now() + STARTED);
         loop {
             let mut is_rescue = false;
             let (trigger, waiting) = select! {
@@ -85,10 +86,10 @@ impl Host {
                     keys.iter_mut().for_each(Keyring::read);
                     continue;
                 }
-                () = sleep_until(loaded.unwrap_or_else(Instant::now)), if loaded.is_some() => {
+                () = sleep_until(spare.unwrap_or_else(Instant::now)), if spare.is_some() => {
                     // Not on the thread that has the sockets: it goes through all memory.
                     drop(spawn_blocking(lua::release_heap));
-                    loaded = None;
+                    spare = None;
                     continue;
                 }
             };
@@ -100,9 +101,6 @@ impl Host {
             let reload = self.reload(trigger).await;
             if is_rescue && reload.result == ReloadResult::Rejected {
                 self.engine.revive().await;
-            }
-            if reload.result == ReloadResult::Applied || is_rescue {
-                loaded = Some(Instant::now() + LOADED);
             }
             self.service.ready();
             let answer = outcome(&reload);
