@@ -108,7 +108,8 @@ impl Seen {
             Some(None) if self.rests.is_empty() => return None,
             own => own.flatten().map(|since| (parameters.clone(), since)),
         };
-        let lists = own.into_iter().chain(self.rests.iter().cloned()).collect();
+        // What was taken over came first, and is listed first.
+        let lists = self.rests.iter().cloned().chain(own).collect();
         let seen = self.order.iter().filter(|(_, id)| !except.contains(id)).copied().collect();
         Some(Rest { lists, seen })
     }
@@ -301,5 +302,20 @@ impl Seen {
             self.times.remove(&id);
             self.listed.remove(&id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_along_from_stream_to_stream_is_listed_from_the_oldest_on() {
+        let [first, second] = ["first", "second"].map(|parameters| Bytes::from_static(parameters.as_bytes()));
+        let mut seen = Seen::default();
+        seen.take_over(Rest { lists: vec![(first.clone(), 100)], seen: Vec::new() }, true, 300);
+        seen.opened(200);
+        let rest = seen.rest(&second).unwrap();
+        assert_eq!(rest.lists, [(first, 100), (second, 200)]);
     }
 }
