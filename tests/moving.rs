@@ -28,6 +28,11 @@ fn rules(pattern: &str) -> String {
     )
 }
 
+/// The same, with one run after another.
+fn in_line(pattern: &str) -> String {
+    format!("{}    order: rule\n", rules(pattern))
+}
+
 fn setup() -> Setup {
     Setup::new(&rules("^m")).file("print.lua", PRINT)
 }
@@ -137,8 +142,7 @@ async fn what_goes_on_with_the_rule_from_a_stream_that_lags_behind_is_not_caught
         if n.message.body == 'm0' then pcall(olvid.identity_get, {}) end
         print(n.message.body)
     end";
-    let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
-    let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", stuck).start().await;
+    let mut host = setup().file("rules.yaml", in_line("^m")).file("print.lua", stuck).start().await;
     let [answer, open] = [(); 2].map(|()| Arc::new(Notify::new()));
     host.simulator.script("identity_get", Reply::Hold(Arc::clone(&answer)), 1);
     for number in 0..400 {
@@ -146,7 +150,7 @@ async fn what_goes_on_with_the_rule_from_a_stream_that_lags_behind_is_not_caught
     }
     host::in_time(host.simulator.wait_recorded("identity_get", 1)).await;
     host.simulator.script("message_received", Reply::Hold(Arc::clone(&open)), 1);
-    edit(&mut host, &with("m")).await;
+    edit(&mut host, &in_line("m")).await;
     // The old stream brings it in one go with what the new one brings too.
     host.say("alice", "m400");
     open.notify_one();
@@ -226,15 +230,14 @@ async fn a_rule_that_joins_others_at_a_stream_that_is_behind_handles_nothing_twi
 #[tokio::test]
 async fn a_rule_whose_handler_lags_behind_may_move_again_and_again() {
     let slow = |version: &str| format!("return function(n) sleep(0.01) print(n.message.body) end -- {version}");
-    let with = |pattern: &str| format!("{}    order: rule\n", rules(pattern));
-    let mut host = setup().file("rules.yaml", with("^m")).file("print.lua", slow("one")).start().await;
+    let mut host = setup().file("rules.yaml", in_line("^m")).file("print.lua", slow("one")).start().await;
     // Far more than the queue takes: the rest waits on the stream, and stays there while the rule moves.
     let all = numbered(0..900);
     for body in &all[..600] {
         emit(&host, body);
     }
     for (round, pattern) in ["m", ".", "^m", "^m[0-9]"].into_iter().enumerate() {
-        edit(&mut host, &with(pattern)).await;
+        edit(&mut host, &in_line(pattern)).await;
         for body in &all[600 + 75 * round..675 + 75 * round] {
             emit(&host, body);
         }
@@ -292,10 +295,6 @@ struct BothLost {
     host: Host,
     answer: Arc<Notify>,
     list: Arc<Notify>,
-}
-
-fn in_line(pattern: &str) -> String {
-    format!("{}    order: rule\n", rules(pattern))
 }
 
 impl BothLost {

@@ -17,9 +17,8 @@ impl Feed {
     /// Hands over a batch and counts it, but for so many of it that were counted before: they waited for a rule to arrive.
     pub(super) async fn received(&mut self, batch: &[Bytes], caught_up: bool, known: u64) {
         let batch = &batch[..batch.len().min(self.owed())];
-        let frames = batch.len() as u64;
+        let frames = (batch.len() as u64).saturating_sub(known);
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(frames));
-        let frames = frames.saturating_sub(known);
         self.cell.note(frames, caught_up, self.remaining);
         self.hand_over(batch, caught_up).await;
         // Behind the queues' own counters: who sees all as received must not see too few as queued.

@@ -74,7 +74,6 @@ impl Feed {
                 let ids = catch_up.ids(&batch);
                 let dropped = |route: &Route| catch_up.drop_waiting(route, &ids);
                 known = self.routes.borrow().iter().filter(|_| alone).map(dropped).sum();
-                self.remaining = self.remaining.map(|left| left + known);
                 catch_up.listed(&batch, now());
             }
             notifications += (batch.len() as u64).saturating_sub(known);
