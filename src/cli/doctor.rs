@@ -24,6 +24,7 @@ use super::{
     status::around,
 };
 use crate::{
+    daemon::Reached,
     diagnostic::{Severity, counted, is_refused, render},
     lua::ScriptSpec,
     report::log::escaped,
@@ -62,7 +63,7 @@ pub(super) fn run(mut arguments: Doctor, inherited: &Inherited) -> Done {
     let mut report = Report::new(&STEPS, arguments.format == Form::Json);
     let sources = Sources { flags: &arguments.connection, inherited };
     let done = runtime.block_on(async {
-        let done = walk(&arguments, sources, variables, &mut report).await;
+        let done = walk(&arguments, service.as_ref(), sources, variables, &mut report).await;
         report.rest();
         let host = around(&arguments.control.surroundings()).await;
         report.host(host.as_ref().map(Option::as_ref));
@@ -74,14 +75,24 @@ pub(super) fn run(mut arguments: Doctor, inherited: &Inherited) -> Done {
     done
 }
 
-async fn walk(arguments: &Doctor, sources: Sources<'_>, variables: Option<PathBuf>, report: &mut Report) -> Done {
+async fn walk(
+    arguments: &Doctor,
+    service: Option<&Service>,
+    sources: Sources<'_>,
+    variables: Option<PathBuf>,
+    report: &mut Report,
+) -> Done {
     let rules = report.take(rules(arguments))?;
     let variables = variables.filter(|path| path.exists());
     let found = settings::find_with(sources, variables.clone());
     report.take(given(variables, found.as_ref().ok()))?;
     let found = report.take(key(found))?;
     let way = report.take(Way::new(found.settings).await)?;
-    let reached = report.take(way.connection().await)?;
+    let connection = way.connection().await;
+    let reached = report.take(match service {
+        Some(service) => connection.and_then(|(reached, finding)| within(service, reached, finding)),
+        None => connection,
+    })?;
     report.take(way.tls(reached).await)?;
     report.take(way.daemon().await)?;
     report.take(way.authentication().await)?;
@@ -121,6 +132,23 @@ fn rules(arguments: &Doctor) -> Look<RuleSet> {
     );
     let notes = told.map(|told| format!("{told}; {more}")).into_iter().collect();
     Ok((rules, Finding { notes, ..Finding::new(text) }))
+}
+
+/// Whether the service, which is confined, reaches what this command reached.
+fn within(service: &Service, reached: Reached, finding: Finding) -> Look<Reached> {
+    let Some(address) = reached.address().map(|address| address.ip()) else { return Ok((reached, finding)) };
+    // As the kernel compares it.
+    let address = address.to_canonical();
+    if !service.reach().excludes(address) {
+        return Ok((reached, finding));
+    }
+    let text = format!("{}; but the service's unit keeps it from reaching that address", finding.text);
+    let help = format!(
+        "`sudo systemctl edit {unit}`, and write below [Service]: IPAddressAllow={address}. Then `sudo systemctl restart \
+         {unit}`",
+        unit = service.unit
+    );
+    Err(Wrong::new(exit::UNAVAILABLE, text, help))
 }
 
 /// The first ones of many.

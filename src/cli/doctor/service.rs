@@ -1,10 +1,15 @@
-//! The packaged service, as its unit files in `packaging/systemd` have it: where its rules, key and variables are.
+//! The packaged service, as its unit files in `packaging/systemd` have it: where its rules, key and variables are, and what
+//! it may reach.
 
 use std::{
     fs,
+    net::IpAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
+
+use ipnet::IpNet;
 
 use crate::rules::RuleSet;
 
@@ -17,16 +22,23 @@ pub(super) struct Service {
     pub(super) folder: PathBuf,
     /// Its control socket.
     pub(super) control: PathBuf,
+    /// What the service manager knows it by.
+    pub(super) unit: String,
 }
 
 impl Service {
     /// Of the name of an instance; of the service itself where that is empty.
     pub(super) fn new(instance: &str) -> Self {
         match instance {
-            "" => Self { folder: FOLDER.into(), control: Path::new(RUNTIME).join("control.sock") },
+            "" => Self {
+                folder: FOLDER.into(),
+                control: Path::new(RUNTIME).join("control.sock"),
+                unit: "olvid-rules".to_owned(),
+            },
             name => Self {
                 folder: Path::new(FOLDER).join(name),
                 control: PathBuf::from(format!("{RUNTIME}-{name}/control.sock")),
+                unit: format!("olvid-rules@{name}"),
             },
         }
     }
@@ -39,6 +51,41 @@ impl Service {
     /// The file with its variables.
     pub(super) fn variables(&self) -> PathBuf {
         self.folder.join("environment")
+    }
+
+    /// Asks the service manager what the service may reach. Without one, or without such a unit, that is everything.
+    pub(super) fn reach(&self) -> Reach {
+        let asked = Command::new("systemctl")
+            .args(["show", "--property=IPAddressAllow", "--property=IPAddressDeny", "--", &self.unit])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        asked.map_or_else(|_| Reach::default(), |answer| Reach::new(&String::from_utf8_lossy(&answer.stdout)))
+    }
+}
+
+/// What a unit's `IPAddressAllow=` and `IPAddressDeny=` come to: what is denied and not allowed too is out of reach
+/// (systemd.resource-control(5)).
+#[derive(Default)]
+pub(super) struct Reach {
+    allowed: Vec<IpNet>,
+    denied: Vec<IpNet>,
+}
+
+impl Reach {
+    /// Of what `systemctl show` prints of the two: lists of networks.
+    fn new(shown: &str) -> Self {
+        let listed = |name: &str| {
+            let list = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            list.unwrap_or_default().split_whitespace().filter_map(|net| net.parse().ok()).collect()
+        };
+        Self { allowed: listed("IPAddressAllow"), denied: listed("IPAddressDeny") }
+    }
+
+    /// Whether what is sent to an address is thrown away.
+    pub(super) fn excludes(&self, address: IpAddr) -> bool {
+        let has = |list: &[IpNet]| list.iter().any(|net| net.contains(&address));
+        has(&self.denied) && !has(&self.allowed)
     }
 }
 
@@ -86,5 +133,21 @@ mod tests {
         assert_eq!(bot.variables(), Path::new("/etc/olvid-rules/bot/environment"));
         assert_eq!(one.control, Path::new("/run/olvid-rules/control.sock"));
         assert_eq!(bot.control, Path::new("/run/olvid-rules-bot/control.sock"));
+        assert_eq!((one.unit.as_str(), bot.unit.as_str()), ("olvid-rules", "olvid-rules@bot"));
+    }
+
+    #[test]
+    fn what_is_denied_and_not_allowed_is_out_of_reach() {
+        let excludes = |shown: &str, address: &str| Reach::new(shown).excludes(address.parse().unwrap());
+        let local = "IPAddressAllow=127.0.0.0/8 ::1/128\nIPAddressDeny=0.0.0.0/0 ::/0\n";
+        for (address, out) in [("127.0.0.1", false), ("::1", false), ("192.0.2.7", true), ("2001:db8::7", true)] {
+            assert_eq!(excludes(local, address), out, "{address}");
+        }
+        let also = local.replace("127.0.0.0/8", "127.0.0.0/8 192.0.2.7/32");
+        assert!(!excludes(&also, "192.0.2.7"));
+        assert!(excludes(&also, "192.0.2.8"));
+        // A unit that says nothing of it, and none at all.
+        assert!(!excludes("IPAddressAllow=\nIPAddressDeny=\n", "192.0.2.7"));
+        assert!(!excludes("", "192.0.2.7"));
     }
 }
