@@ -111,6 +111,38 @@ async fn what_changes_no_content_is_not_told() {
     all(QUIETLY.iter().map(|(name, disturb)| (*name, case(*disturb)))).await;
 }
 
+/// Looks do not read again what nobody has touched; all ways here keep its size, and one its times too.
+#[tokio::test]
+async fn what_was_left_alone_for_long_is_told_when_it_changes() {
+    const OTHER: &str = "rules: [] # odd\n";
+    assert_eq!(OTHER.len(), OLD.len());
+    let mut site = Site::new(nothing).await;
+    let path = site.root().join("rules/a.yaml");
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    let ways: [&dyn Fn(&str); 3] = [
+        &|text| fs::write(&path, text).unwrap(),
+        &|text| {
+            fs::write(path.with_extension("new"), text).unwrap();
+            fs::rename(path.with_extension("new"), &path).unwrap();
+        },
+        &|text| {
+            fs::write(&path, text).unwrap();
+            fs::File::options().append(true).open(&path).unwrap().set_modified(written).unwrap();
+        },
+    ];
+    for (way, text) in ways.into_iter().zip([OTHER, OLD, OTHER]) {
+        // The file system's own clock, which nothing can pause, says how long.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        site.unchanged().await;
+        way(text);
+        site.changed().await;
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        site.hold();
+        site.looked().await;
+    }
+    site.unchanged().await;
+}
+
 /// More than the kernel's queue holds, should it not be emptied in time.
 #[tokio::test]
 async fn a_storm_of_events_hides_no_change() {
@@ -306,7 +338,7 @@ async fn inner_limits() {
     let (reporter, notices) = reporter();
     let mut watch = Watch::new(reporter);
     for content in ["1", "2"] {
-        watch.set(inputs::now(&paths));
+        watch.set(inputs::Looks::default().now(&paths));
         fs::write(&paths[9], content).unwrap();
         timeout(NEVER, watch.changed()).await.unwrap();
         let none = async {
@@ -324,7 +356,7 @@ async fn inner_limits() {
     for limit in ["watches", "instances"] {
         fs::write(format!("/proc/sys/user/max_inotify_{limit}"), "100").unwrap();
     }
-    watch.set(inputs::now(&paths));
+    watch.set(inputs::Looks::default().now(&paths));
     fs::write(&paths[9], "3").unwrap();
     timeout(NEVER, watch.changed()).await.unwrap();
     assert_eq!(watched(folder.path()).iter().map(BTreeSet::len).collect::<Vec<_>>(), [11]);
@@ -347,7 +379,7 @@ async fn relative_paths_and_unreadable_files_are_held_as_they_are() {
     site.hold();
     site.looked().await;
     site.unchanged().await;
-    let held = inputs::now(&site.paths);
+    let held = inputs::Looks::default().now(&site.paths);
     assert_eq!(held[&relative.join("scripts/round.lua")], Fingerprint::Unreadable);
     fs::write(site.root().join("rules/a.yaml"), NEW).unwrap();
     site.changed().await;

@@ -27,7 +27,7 @@ use eyes::Eyes;
 
 use crate::{
     report::Reporter,
-    rules::inputs::{self, Fingerprint},
+    rules::inputs::{Fingerprint, Looks},
 };
 
 /// How long nothing happens before the first look: editors and version control write several files, one after another.
@@ -48,7 +48,8 @@ const LONGEST_UNREST: Duration = Duration::from_secs(10);
 /// Network and overlay file systems tell no events, and watches can be lost: a look that needs no reason.
 const NET: Duration = Duration::from_secs(30);
 
-/// The same while something cannot be watched. A look reads every file, which is quick for rules and scripts.
+/// The same while something cannot be watched. Such a look reads every file, which is quick for rules and scripts; one with
+/// a reason reads those that were touched.
 const POLL: Duration = Duration::from_secs(5);
 
 type Held = BTreeMap<PathBuf, Fingerprint>;
@@ -66,12 +67,14 @@ pub struct Watch {
     before: Option<Look>,
     /// When to look without a reason.
     next: Instant,
+    /// Whether the next look has no reason but that it is due.
+    is_due: bool,
 }
 
 /// What looks work on, off the runtime's thread.
 struct Shared {
     held: Mutex<Arc<Held>>,
-    eyes: Mutex<Eyes>,
+    eyes: Mutex<(Eyes, Looks)>,
     ears: Arc<Ears>,
 }
 
@@ -90,7 +93,8 @@ struct Look {
 impl Watch {
     /// Watches nothing yet. The reporter is told, once, when the system's limits leave only looking now and then.
     pub fn new(reporter: Reporter) -> Self {
-        let shared = Shared { held: Mutex::default(), eyes: Mutex::new(Eyes::new(reporter)), ears: Arc::default() };
+        let eyes = Mutex::new((Eyes::new(reporter), Looks::default()));
+        let shared = Shared { held: Mutex::default(), eyes, ears: Arc::default() };
         Self {
             shared: Arc::new(shared),
             look: None,
@@ -98,6 +102,7 @@ impl Watch {
             due: None,
             before: None,
             next: Instant::now() + NET,
+            is_due: false,
         }
     }
 
@@ -112,7 +117,7 @@ impl Watch {
         self.due = Some(Instant::now());
         // One at a time: a look that others wait for would have each of them wait on a thread of its own.
         self.is_stale = self.look.is_some();
-        self.look.get_or_insert_with(|| start(&self.shared));
+        self.look.get_or_insert_with(|| start(&self.shared, false));
     }
 
     /// Resolves once the content of the paths differs from what is held and has come to rest; again and again, until
@@ -139,7 +144,7 @@ impl Watch {
             }
             select! {
                 () = self.shared.ears.rung() => {}
-                () = sleep_until(self.next) => self.due = Some(Instant::now()),
+                () = sleep_until(self.next) => (self.due, self.is_due) = (Some(Instant::now()), true),
             }
         }
     }
@@ -174,7 +179,8 @@ impl Watch {
     /// Looks, or waits for the look that is under way; none when it could not be done.
     async fn look(&mut self) -> Option<Look> {
         loop {
-            let done = self.look.get_or_insert_with(|| start(&self.shared)).await;
+            let is_due = mem::take(&mut self.is_due);
+            let done = self.look.get_or_insert_with(|| start(&self.shared, is_due)).await;
             self.look = None;
             if !mem::take(&mut self.is_stale) {
                 return done.ok();
@@ -199,19 +205,22 @@ impl Watch {
     }
 }
 
-fn start(shared: &Arc<Shared>) -> JoinHandle<Look> {
+fn start(shared: &Arc<Shared>, is_due: bool) -> JoinHandle<Look> {
     let shared = Arc::clone(shared);
-    spawn_blocking(move || shared.look())
+    spawn_blocking(move || shared.look(is_due))
 }
 
 impl Shared {
-    /// Sees to it that later changes are heard of, and only then reads.
-    fn look(&self) -> Look {
-        let mut eyes = lock(&self.eyes);
+    /// Sees to it that later changes are heard of, and only then reads: all files, where there is no reason to look.
+    fn look(&self, is_due: bool) -> Look {
+        let (eyes, looks) = &mut *lock(&self.eyes);
+        if is_due {
+            looks.forget();
+        }
         let held = Arc::clone(&lock(&self.held));
         let announced = self.ears.begin();
         let blind = !eyes.open(&held, &self.ears);
-        let found = inputs::now(held.keys());
+        let found = looks.now(held.keys());
         let differs = held.iter().any(|(path, was)| found.get(path) != Some(was));
         Look { ended: Instant::now(), found, differs, announced, blind }
     }
