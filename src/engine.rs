@@ -6,7 +6,7 @@
 //! state, handed on first; applying it is a step without waiting that cannot fail.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -106,8 +106,8 @@ struct Running {
     specs: Arc<Specs>,
     rules: Arc<BTreeMap<String, Arc<Rule>>>,
     /// Rules that are written and not to run.
-    disabled: Vec<Arc<Rule>>,
-    queues: BTreeMap<String, RuleQueue>,
+    disabled: Arc<[Arc<Rule>]>,
+    queues: HashMap<String, RuleQueue>,
     scripts: BTreeMap<ScriptKey, (Script, u64)>,
     feeds: apply::Feeds,
 }

@@ -56,7 +56,7 @@ pub use queue::{CREDITS, LaneCounters, RuleQueue};
 pub use restraint::Silence;
 pub use script::{LOADING, Prepared, SAVING, Script};
 pub use spec::{ScriptKey, ScriptSpec};
-pub use usage::{Account, Memory, heap, release_heap};
+pub use usage::{Account, Memory, heap, release_start};
 
 /// The methods of received objects, each below its documentation.
 pub const METHODS: &str = include_str!("lua/methods.lua");

@@ -51,7 +51,7 @@ const MAX_DIAGNOSTICS: usize = 100;
 #[derive(Debug, Clone, Default)]
 pub struct RuleSet {
     /// Enabled and disabled ones.
-    pub rules: Vec<Arc<Rule>>,
+    pub rules: Arc<[Arc<Rule>]>,
     /// Handlers of rules that are refused for other mistakes: their scripts are checked all the same, so that every mistake
     /// is told at once.
     pub orphans: Vec<Orphan>,
@@ -175,8 +175,8 @@ impl RuleSet {
         for path in set.read.looked_for() {
             set.inputs.add(path, Fingerprint::at(path, MAX_SCRIPT_BYTES));
         }
+        set.rules = set.read.rules();
         for made in set.read.made() {
-            set.rules.extend(made.rules.iter().map(Arc::clone));
             set.orphans.extend(made.orphans.iter().cloned());
             told.extend(made.told.iter().cloned());
         }

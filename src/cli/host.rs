@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long after the start what that took is given back: by then streams are open, if the daemon is there. Not after
-/// each reload, which would take the same memory again, page by page.
+/// each reload, which would take the same memory again, page by page, and execute the same code.
 const STARTED: Duration = Duration::from_secs(10);
 
 /// The engine with what makes it load again.
@@ -88,7 +88,7 @@ impl Host {
                 }
                 () = sleep_until(spare.unwrap_or_else(Instant::now)), if spare.is_some() => {
                     // Not on the thread that has the sockets: it goes through all memory.
-                    drop(spawn_blocking(lua::release_heap));
+                    drop(spawn_blocking(lua::release_start));
                     spare = None;
                     continue;
                 }

@@ -48,7 +48,7 @@ struct Contents {
 #[derive(Default)]
 pub(super) struct Shown {
     pub(super) rules: Arc<[RuleLine]>,
-    pub(super) disabled: Vec<Arc<Rule>>,
+    pub(super) disabled: Arc<[Arc<Rule>]>,
     pub(super) feeds: Vec<FeedLine>,
     pub(super) scripts: Vec<Arc<ScriptLine>>,
     pub(super) files: BTreeMap<PathBuf, Fingerprint>,

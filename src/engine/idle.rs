@@ -46,7 +46,10 @@ impl Engine {
             let counters = queue.counters();
             counters.queued.load(Ordering::Acquire) > counters.settled.load(Ordering::Acquire)
         };
-        self.running.queues.iter().filter(|(_, queue)| busy(queue)).map(|(name, _)| name.as_str()).collect()
+        let mut names: Vec<_> =
+            self.running.queues.iter().filter(|(_, queue)| busy(queue)).map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     fn marks(&self, sent: &impl Fn() -> u64) -> Marks {

@@ -41,7 +41,7 @@ pub(super) struct Next {
     pub(super) specs: Arc<Specs>,
     pub(super) rules: Arc<BTreeMap<String, Arc<Rule>>>,
     /// Rules that are written and not to run.
-    pub(super) disabled: Vec<Arc<Rule>>,
+    pub(super) disabled: Arc<[Arc<Rule>]>,
     /// The scripts to be started, in place of running ones too.
     pub(super) prepared: BTreeMap<ScriptKey, Prepared>,
     /// What was read of rule files and directories.
@@ -66,10 +66,11 @@ impl Engine {
         let (paths, caps, mut now) = (paths.to_vec(), self.caps.clone(), self.held());
         let before = self.read.clone();
         let read = spawn_blocking(move || {
-            for (path, held) in &mut now {
-                *held = Fingerprint::at(path, MAX_SCRIPT_BYTES);
-            }
             let (rules, mut diagnostics) = RuleSet::load_again(&paths, Catalog::embedded(), &caps, &before);
+            let read = rules.inputs.all();
+            for (path, held) in &mut now {
+                *held = read.get(path).copied().unwrap_or_else(|| Fingerprint::at(path, MAX_SCRIPT_BYTES));
+            }
             if is_refused(&diagnostics) {
                 // The scripts' mistakes too: what is wrong is told at once.
                 diagnostics.extend(ScriptSpec::check_all(&rules));
@@ -97,15 +98,15 @@ impl Engine {
                 (view.files, view.alive) = (script.inputs.all(), !script.needs_replacing());
             }
         }
-        let enabled = rules.rules.iter().filter(|rule| rule.enabled).count();
+        // Then each rule stands as it does, with the script that it has.
+        let stays = rules.read.is(&self.running.read);
+        let none_left = !stays && !rules.rules.iter().any(|rule| rule.enabled);
         if is_refused(&diagnostics) {
             return Err(diagnostics);
         }
-        if enabled == 0 && !self.running.rules.is_empty() {
+        if none_left && !self.running.rules.is_empty() {
             return Err(nothing_left(diagnostics));
         }
-        // Then each rule stands as it does, with the script that it has.
-        let stays = rules.read.is(&self.running.read);
         let specs = if stays { Arc::clone(&self.running.specs) } else { Arc::new(Specs::of(&rules)) };
         let views: BTreeMap<ScriptKey, ScriptView> =
             specs.iter().map(|spec| (spec.key.clone(), self.script_view(spec, &now))).collect();
@@ -129,9 +130,12 @@ impl Engine {
         }
         self.hand_on(&prepared).await?;
         let RuleSet { rules, read, .. } = rules;
-        let (enabled, disabled): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.enabled);
-        let named = || enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect();
-        let rules = if stays { Arc::clone(&self.running.rules) } else { Arc::new(named()) };
+        let (rules, disabled) = if stays {
+            (Arc::clone(&self.running.rules), Arc::clone(&self.running.disabled))
+        } else {
+            let (enabled, disabled): (Vec<_>, Vec<_>) = rules.iter().map(Arc::clone).partition(|rule| rule.enabled);
+            (Arc::new(enabled.into_iter().map(|rule| (rule.name.clone(), rule)).collect()), disabled.into())
+        };
         Ok(Next { view, read, specs, rules, disabled, prepared, inputs, warnings })
     }
 

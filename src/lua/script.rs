@@ -31,7 +31,7 @@ use super::{
     spec::{ScriptKey, ScriptSpec},
     state::SAVE_FAILED,
     usage::{Account, Memory},
-    worker::Worker,
+    worker::{WORTH_RELEASING_AT_END, Worker},
 };
 use crate::{
     daemon::Daemon,
@@ -179,9 +179,10 @@ fn run(
         Ok((mut script, runtime)) => {
             let told = Ready { keeps_state: script.keeps_state(), warnings: mem::take(&mut script.warnings) };
             if ready.send(Ok(told)).is_ok() {
-                runtime.block_on(worker(script).work());
-                // The VM is gone, and nobody else may want what it held.
-                heap::release();
+                // The VM is gone then, and nobody else may want what it held.
+                if runtime.block_on(worker(script).work()) > WORTH_RELEASING_AT_END {
+                    heap::release();
+                }
             }
         }
         Err(mistakes) => drop(ready.send(Err(mistakes))),

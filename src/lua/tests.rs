@@ -80,7 +80,7 @@ fn told_to(
         catch_up: None,
     };
     let rule = Arc::new(rule);
-    let rules = RuleSet { rules: vec![Arc::clone(&rule)], orphans: Vec::new(), ..RuleSet::default() };
+    let rules = RuleSet { rules: [Arc::clone(&rule)].into(), orphans: Vec::new(), ..RuleSet::default() };
     let spec = ScriptSpec::group(&rules).pop().unwrap();
     let (held, freed) = mpsc::channel::<()>();
     let held = Mutex::new(held);

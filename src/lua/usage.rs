@@ -72,9 +72,11 @@ pub fn heap() -> Option<u64> {
     heap::in_use()
 }
 
-/// Gives back to the system what the allocator keeps free. It goes through all of it, so it is for when much was freed.
-pub fn release_heap() {
+/// Gives back to the system what starting took: what the allocator keeps free, which it goes through all memory for, and
+/// the program's code, of which waiting needs little.
+pub fn release_start() {
     heap::release();
+    heap::release_code();
 }
 
 impl Drop for Entry {

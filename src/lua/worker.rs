@@ -57,6 +57,9 @@ const WORTH_COLLECTING: usize = 256 * 1024;
 /// Bytes that are worth giving back to the system, which takes a look at all that is free.
 const WORTH_RELEASING: usize = 128 * 1024;
 
+/// The same at the end of a VM: what a small one held is for the one that follows it.
+pub(super) const WORTH_RELEASING_AT_END: usize = 1024 * 1024;
+
 /// Bytes of garbage that a VM is left with while nothing happens, and for how long it may have more.
 const LITTLE: usize = 32 * 1024;
 const IDLE: Duration = Duration::from_secs(5);
@@ -125,8 +128,9 @@ impl Worker {
         }
     }
 
-    /// Works until it is told to stop and all is handled, or until the deadline that it is given then.
-    pub(super) async fn work(mut self) {
+    /// Works until it is told to stop and all is handled, or until the deadline that it is given then. Returns the bytes that
+    /// the VM holds at its end.
+    pub(super) async fn work(mut self) -> usize {
         enum Wake {
             Mail(VecDeque<Mail>),
             Answer(u64, Option<Result<Outcome, CallError>>),
@@ -167,7 +171,10 @@ impl Worker {
                 }
                 Wake::Owing => self.tell(Owing::tell),
                 Wake::Idle => self.collect(),
-                Wake::Deadline => return self.give_up(),
+                Wake::Deadline => {
+                    self.give_up();
+                    break;
+                }
             }
             self.earned.retain(|seat| !seat.give_back_in_time());
             if self.started >= TURN {
@@ -176,6 +183,7 @@ impl Worker {
                 yield_now().await;
             }
         }
+        self.script.lua.used_memory()
     }
 
     fn is_finished(&self) -> bool {

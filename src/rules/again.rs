@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Caps,
+    Caps, Rule,
     load::Text,
     resolve::{self, Resolved},
 };
@@ -26,6 +26,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Read {
     files: Arc<[Arc<Known>]>,
+    /// The rules of all.
+    rules: Arc<[Arc<Rule>]>,
     /// Names that two rules have.
     taken: Arc<[Diagnostic]>,
 }
@@ -56,12 +58,18 @@ impl Read {
             return self.clone();
         }
         let named: Vec<_> = files.iter().flat_map(|known| &known.made.named).collect();
-        Self { taken: resolve::unique(&named).into(), files }
+        let rules = files.iter().flat_map(|known| &known.made.rules).map(Arc::clone).collect();
+        Self { taken: resolve::unique(&named).into(), rules, files }
     }
 
     /// Whether these are the same files, as they were: what was made of them is the same to the pointer.
     pub(crate) fn is(&self, other: &Self) -> bool {
         !self.files.is_empty() && is_same(&self.files, &other.files)
+    }
+
+    /// All rules, in the order of the files.
+    pub(super) fn rules(&self) -> Arc<[Arc<Rule>]> {
+        Arc::clone(&self.rules)
     }
 
     /// What is told of names that two rules have.

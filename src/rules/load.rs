@@ -104,8 +104,10 @@ fn read(path: PathBuf, inputs: &Inputs, diagnostics: &mut Vec<Diagnostic>) -> Op
     }
     match String::from_utf8(bytes) {
         // A byte order mark is no text: columns count without it.
-        Ok(text) => {
-            let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+        Ok(mut text) => {
+            if text.starts_with('\u{feff}') {
+                text.remove(0);
+            }
             Some(Text { path, source: Source::new(name, text) })
         }
         Err(error) => {

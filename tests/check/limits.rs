@@ -10,7 +10,7 @@ use crate::load;
 fn a_rule_has_its_own_terms_or_those_of_its_file() {
     let (set, told) = load(Path::new("tests/check/valid_limits.yaml"));
     assert!(told.is_empty(), "{told:?}");
-    let [file, own] = set.rules.as_slice() else { panic!("{}", set.rules.len()) };
+    let [file, own] = &*set.rules else { panic!("{}", set.rules.len()) };
     let expected = Limits {
         timeout: Duration::from_secs(10),
         cpu: Duration::from_millis(500),
@@ -39,7 +39,7 @@ fn a_rule_has_its_own_terms_or_those_of_its_file() {
 fn no_rule_has_more_than_the_caps_and_what_is_not_asked_for_is_not_told() {
     let (set, told) = load(Path::new("tests/check/capped.yaml"));
     assert!(told.iter().all(|told| told.code == "capped"), "{told:?}");
-    let [file, own] = set.rules.as_slice() else { panic!("{}", set.rules.len()) };
+    let [file, own] = &*set.rules else { panic!("{}", set.rules.len()) };
     let capped = Limits {
         timeout: Duration::from_secs(10),
         cpu: Duration::from_millis(500),

@@ -109,7 +109,7 @@ fn equal_parameters_are_equal_bytes_whatever_their_order_or_name() {
     std::fs::write(&path, text.concat()).unwrap();
     let (set, diagnostics) = load(&path);
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    let [written, aliased, unfiltered, zero, greatest] = set.rules.as_slice() else { panic!("{}", set.rules.len()) };
+    let [written, aliased, unfiltered, zero, greatest] = &*set.rules else { panic!("{}", set.rules.len()) };
     assert_eq!(written.request, aliased.request);
     assert_ne!(written.request, unfiltered.request);
     assert_eq!((zero.count, greatest.count, unfiltered.count), (None, Some(u64::MAX), None));
@@ -119,7 +119,7 @@ fn equal_parameters_are_equal_bytes_whatever_their_order_or_name() {
 fn the_documented_example_means_what_the_documentation_says() {
     let (set, diagnostics) = load(Path::new("tests/check/valid_documented.yaml"));
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    let [ping, renames, inline] = set.rules.as_slice() else { panic!("{}", set.rules.len()) };
+    let [ping, renames, inline] = &*set.rules else { panic!("{}", set.rules.len()) };
     assert_eq!(ping.subscription.name, "message_received");
     assert_eq!((ping.limits.timeout, ping.concurrency, ping.order), (Duration::from_secs(30), 16, Order::Discussion));
     assert!(ping.enabled && ping.description.is_none() && ping.place.display().ends_with("valid_documented.yaml:2:11"));

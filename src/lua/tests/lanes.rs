@@ -19,7 +19,7 @@ use super::{
     bench::{Bench, PING, message},
     push_all,
 };
-use crate::rules::{Order, Rule, RuleSet};
+use crate::rules::{Order, Rule};
 
 const WORKERS: usize = 3;
 
@@ -204,8 +204,8 @@ fn whatever_happens_each_line_is_in_order_and_each_notification_handled_once() {
     let orders = prop_oneof![Just(Order::Discussion), Just(Order::Rule), Just(Order::None)];
     let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(steps in steps, order in orders, concurrency in 1..5usize)| {
-        let RuleSet { mut rules, .. } = bench.rules();
-        let rule = Arc::into_inner(rules.remove(0)).unwrap();
+        let rule = Arc::clone(&bench.rules().rules[0]);
+        let rule = Arc::into_inner(rule).unwrap();
         let mut model = Model::new(Rule { concurrency, order, ..rule });
         for step in &steps {
             model.take(step);

@@ -21,7 +21,7 @@ fn rules(names: &[&str], body: &str) -> Vec<Arc<Rule>> {
     fs::write(&path, format!("rules:\n{}", names.iter().map(one).collect::<String>())).unwrap();
     let (set, told) = RuleSet::load(&[path], Catalog::embedded());
     assert!(told.is_empty(), "{told:#?}");
-    set.rules
+    set.rules.to_vec()
 }
 
 /// A state directory and what was told of it.
