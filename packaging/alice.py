@@ -17,7 +17,7 @@ def call(port, service, command, message):
     """Calls a command as any client of the daemon would; the bytes of the answers."""
     frame = b"\0" + len(message).to_bytes(4, "big") + message
     answer = subprocess.run(
-        ["curl", "-sS", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H", "te: trailers",
+        ["curl", "-sS", "--max-time", "20", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H", "te: trailers",
          "-H", "daemon-client-key: alice", "--data-binary", "@-",
          f"http://127.0.0.1:{port}/{SERVICES}.{service}CommandService/{command}"],
         input=frame, capture_output=True, check=True).stdout
@@ -50,23 +50,25 @@ def fields(message):
         if tag & 7 == 0:
             value, message = varint(message)
         else:
-            size, message = {1: lambda: (8, message), 2: lambda: varint(message), 5: lambda: (4, message)}[tag & 7]()
+            size, message = varint(message) if tag & 7 == 2 else ({1: 8, 5: 4}[tag & 7], message)
             value, message = message[:size], message[size:]
         yield tag >> 3, value
 
 
 def listed(port, service):
     """All objects of a kind: each answer to a listing command has them in field 1."""
-    return [dict(fields(value)) for page in call(port, service, f"{service}List", b"") for number, value in fields(page) if number == 1]
+    pages = call(port, service, f"{service}List", b"")
+    return [dict(fields(value)) for page in pages for number, value in fields(page) if number == 1]
 
 
 def say(port, text):
     """Writes to everybody; how many that are. Field 1 of a discussion and of what is sent is the discussion's id."""
     text = text.encode()
-    for discussion in listed(port, "Discussion"):
+    discussions = listed(port, "Discussion")
+    for discussion in discussions:
         message = b"\x08" + encoded(discussion[1]) + b"\x12" + encoded(len(text)) + text
         assert len(call(port, "Message", "MessageSend", message)) == 1, "the daemon refuses to send"
-    return len(listed(port, "Discussion"))
+    return len(discussions)
 
 
 def heard(port):

@@ -1,7 +1,7 @@
 //! Changes of rule files and scripts, by every way of saving: real files, real events.
 //!
-//! That nothing is told cannot be awaited. But a look reads every file, and a second watcher of the test sees the
-//! reading: where looks have come and gone and nothing was told, nothing will be.
+//! That nothing is told cannot be awaited. But each look opens a file that is there for it, and a second watcher of the test
+//! sees that: where looks have come and gone and nothing was told, nothing will be.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "watching/site.rs"]
@@ -118,7 +118,6 @@ async fn what_was_left_alone_for_long_is_told_when_it_changes() {
     assert_eq!(OTHER.len(), OLD.len());
     let mut site = Site::new(nothing).await;
     let path = site.root().join("rules/a.yaml");
-    let written = fs::metadata(&path).unwrap().modified().unwrap();
     let ways: [&dyn Fn(&str); 3] = [
         &|text| fs::write(&path, text).unwrap(),
         &|text| {
@@ -126,6 +125,7 @@ async fn what_was_left_alone_for_long_is_told_when_it_changes() {
             fs::rename(path.with_extension("new"), &path).unwrap();
         },
         &|text| {
+            let written = fs::metadata(&path).unwrap().modified().unwrap();
             fs::write(&path, text).unwrap();
             fs::File::options().append(true).open(&path).unwrap().set_modified(written).unwrap();
         },
@@ -338,7 +338,7 @@ async fn inner_limits() {
     let (reporter, notices) = reporter();
     let mut watch = Watch::new(reporter);
     for content in ["1", "2"] {
-        watch.set(inputs::Looks::default().now(&paths));
+        watch.set(inputs::now(&paths));
         fs::write(&paths[9], content).unwrap();
         timeout(NEVER, watch.changed()).await.unwrap();
         let none = async {
@@ -356,7 +356,7 @@ async fn inner_limits() {
     for limit in ["watches", "instances"] {
         fs::write(format!("/proc/sys/user/max_inotify_{limit}"), "100").unwrap();
     }
-    watch.set(inputs::Looks::default().now(&paths));
+    watch.set(inputs::now(&paths));
     fs::write(&paths[9], "3").unwrap();
     timeout(NEVER, watch.changed()).await.unwrap();
     assert_eq!(watched(folder.path()).iter().map(BTreeSet::len).collect::<Vec<_>>(), [11]);
@@ -379,7 +379,7 @@ async fn relative_paths_and_unreadable_files_are_held_as_they_are() {
     site.hold();
     site.looked().await;
     site.unchanged().await;
-    let held = inputs::Looks::default().now(&site.paths);
+    let held = inputs::now(&site.paths);
     assert_eq!(held[&relative.join("scripts/round.lua")], Fingerprint::Unreadable);
     fs::write(site.root().join("rules/a.yaml"), NEW).unwrap();
     site.changed().await;

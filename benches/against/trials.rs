@@ -290,8 +290,8 @@ impl Trials {
         );
     }
 
-    /// CPU milliseconds from when a script is saved until it was loaded long ago: where nothing was touched for seconds, which
-    /// some machines make memory slow by, and where it was; and of as long without a reload.
+    /// CPU milliseconds of loading a script again: after some seconds of rest, as there are machines where memory is slow
+    /// then, right after another time, and of as long without it.
     fn reloads(&self, folder: &Path) -> [Rounds; 3] {
         const LOADED: Duration = Duration::from_millis(1500);
         let mut daemon = Daemon::start(Load::Nothing);

@@ -13,7 +13,7 @@ use tokio::runtime;
 
 use self::{
     page::{Finding, Look, Report, Wrong},
-    service::Service,
+    service::{Reach, Service},
     way::Way,
 };
 use super::{
@@ -24,7 +24,6 @@ use super::{
     status::around,
 };
 use crate::{
-    daemon::Reached,
     diagnostic::{Severity, counted, is_refused, render},
     lua::ScriptSpec,
     report::log::escaped,
@@ -88,11 +87,9 @@ async fn walk(
     report.take(given(variables, found.as_ref().ok()))?;
     let found = report.take(key(found))?;
     let way = report.take(Way::new(found.settings).await)?;
-    let connection = way.connection().await;
-    let reached = report.take(match service {
-        Some(service) => connection.and_then(|(reached, finding)| within(service, reached, finding)),
-        None => connection,
-    })?;
+    let reach = if let Some(service) = service { service.reach().await } else { Reach::default() };
+    let unit = service.map_or("", |service| &service.unit);
+    let reached = report.take(way.connection(&reach, unit).await)?;
     report.take(way.tls(reached).await)?;
     report.take(way.daemon().await)?;
     report.take(way.authentication().await)?;
@@ -132,23 +129,6 @@ fn rules(arguments: &Doctor) -> Look<RuleSet> {
     );
     let notes = told.map(|told| format!("{told}; {more}")).into_iter().collect();
     Ok((rules, Finding { notes, ..Finding::new(text) }))
-}
-
-/// Whether the service, which is confined, reaches what this command reached.
-fn within(service: &Service, reached: Reached, finding: Finding) -> Look<Reached> {
-    let Some(address) = reached.address().map(|address| address.ip()) else { return Ok((reached, finding)) };
-    // As the kernel compares it.
-    let address = address.to_canonical();
-    if !service.reach().excludes(address) {
-        return Ok((reached, finding));
-    }
-    let text = format!("{}; but the service's unit keeps it from reaching that address", finding.text);
-    let help = format!(
-        "`sudo systemctl edit {unit}`, and write below [Service]: IPAddressAllow={address}. Then `sudo systemctl restart \
-         {unit}`",
-        unit = service.unit
-    );
-    Err(Wrong::new(exit::UNAVAILABLE, text, help))
 }
 
 /// The first ones of many.

@@ -7,6 +7,7 @@
 mod ears;
 mod eyes;
 mod ground;
+mod memory;
 
 use std::{
     collections::BTreeMap,
@@ -24,11 +25,9 @@ use tokio::{
 
 use ears::Ears;
 use eyes::Eyes;
+use memory::Memory;
 
-use crate::{
-    report::Reporter,
-    rules::inputs::{Fingerprint, Looks},
-};
+use crate::{report::Reporter, rules::inputs::Fingerprint};
 
 /// How long nothing happens before the first look: editors and version control write several files, one after another.
 const QUIET: Duration = Duration::from_millis(100);
@@ -48,8 +47,8 @@ const LONGEST_UNREST: Duration = Duration::from_secs(10);
 /// Network and overlay file systems tell no events, and watches can be lost: a look that needs no reason.
 const NET: Duration = Duration::from_secs(30);
 
-/// The same while something cannot be watched. Such a look reads every file, which is quick for rules and scripts; one with
-/// a reason reads those that were touched.
+/// The same while something cannot be watched. So often, at least, everything is read, which is quick for rules and scripts;
+/// looks in between read what was touched.
 const POLL: Duration = Duration::from_secs(5);
 
 type Held = BTreeMap<PathBuf, Fingerprint>;
@@ -67,34 +66,41 @@ pub struct Watch {
     before: Option<Look>,
     /// When to look without a reason.
     next: Instant,
-    /// Whether the next look has no reason but that it is due.
-    is_due: bool,
+    /// From when on a look reads everything.
+    full: Instant,
 }
 
 /// What looks work on, off the runtime's thread.
 struct Shared {
     held: Mutex<Arc<Held>>,
-    eyes: Mutex<(Eyes, Looks)>,
+    sight: Mutex<Sight>,
     ears: Arc<Ears>,
+}
+
+/// What a look needs; one at a time has it.
+struct Sight {
+    eyes: Eyes,
+    memory: Memory,
 }
 
 /// What was found, once.
 struct Look {
     ended: Instant,
-    found: Held,
-    /// Whether it differs from what is held.
-    differs: bool,
+    /// What was found, where that is not what is held.
+    other: Option<Held>,
     /// Whether events announced it.
     announced: bool,
     /// Whether something is not watched, so that events cannot be relied on.
     blind: bool,
+    /// Whether everything was read.
+    full: bool,
 }
 
 impl Watch {
     /// Watches nothing yet. The reporter is told, once, when the system's limits leave only looking now and then.
     pub fn new(reporter: Reporter) -> Self {
-        let eyes = Mutex::new((Eyes::new(reporter), Looks::default()));
-        let shared = Shared { held: Mutex::default(), eyes, ears: Arc::default() };
+        let sight = Mutex::new(Sight { eyes: Eyes::new(reporter), memory: Memory::default() });
+        let shared = Shared { held: Mutex::default(), sight, ears: Arc::default() };
         Self {
             shared: Arc::new(shared),
             look: None,
@@ -102,7 +108,7 @@ impl Watch {
             due: None,
             before: None,
             next: Instant::now() + NET,
-            is_due: false,
+            full: Instant::now(),
         }
     }
 
@@ -117,7 +123,7 @@ impl Watch {
         self.due = Some(Instant::now());
         // One at a time: a look that others wait for would have each of them wait on a thread of its own.
         self.is_stale = self.look.is_some();
-        self.look.get_or_insert_with(|| start(&self.shared, false));
+        self.look.get_or_insert_with(|| start(&self.shared, self.full));
     }
 
     /// Resolves once the content of the paths differs from what is held and has come to rest; again and again, until
@@ -144,7 +150,7 @@ impl Watch {
             }
             select! {
                 () = self.shared.ears.rung() => {}
-                () = sleep_until(self.next) => (self.due, self.is_due) = (Some(Instant::now()), true),
+                () = sleep_until(self.next) => self.due = Some(Instant::now()),
             }
         }
     }
@@ -179,8 +185,7 @@ impl Watch {
     /// Looks, or waits for the look that is under way; none when it could not be done.
     async fn look(&mut self) -> Option<Look> {
         loop {
-            let is_due = mem::take(&mut self.is_due);
-            let done = self.look.get_or_insert_with(|| start(&self.shared, is_due)).await;
+            let done = self.look.get_or_insert_with(|| start(&self.shared, self.full)).await;
             self.look = None;
             if !mem::take(&mut self.is_stale) {
                 return done.ok();
@@ -192,37 +197,38 @@ impl Watch {
     fn is_settled(&mut self, look: Option<Look>) -> bool {
         let now = Instant::now();
         self.next = now + if look.as_ref().is_some_and(|look| !look.blind) { NET } else { POLL };
+        if look.as_ref().is_some_and(|look| look.full) {
+            self.full = self.next;
+        }
         let before = self.before.take();
-        let Some(mut look) = look.filter(|look| look.differs) else {
+        let Some(mut look) = look.filter(|look| look.other.is_some()) else {
             self.due = None;
             return false;
         };
         self.due.get_or_insert(look.ended);
-        let is_same = before.as_ref().is_some_and(|before| before.found == look.found);
+        let is_same = before.as_ref().is_some_and(|before| before.other == look.other);
         look.announced |= before.is_some_and(|before| before.announced);
         self.before = Some(look);
         is_same && self.shared.ears.written_until().is_none_or(|until| until <= now)
     }
 }
 
-fn start(shared: &Arc<Shared>, is_due: bool) -> JoinHandle<Look> {
-    let shared = Arc::clone(shared);
-    spawn_blocking(move || shared.look(is_due))
+fn start(shared: &Arc<Shared>, full: Instant) -> JoinHandle<Look> {
+    let (shared, is_full) = (Arc::clone(shared), full <= Instant::now());
+    spawn_blocking(move || shared.look(is_full))
 }
 
 impl Shared {
-    /// Sees to it that later changes are heard of, and only then reads: all files, where there is no reason to look.
-    fn look(&self, is_due: bool) -> Look {
-        let (eyes, looks) = &mut *lock(&self.eyes);
-        if is_due {
-            looks.forget();
-        }
+    /// Sees to it that later changes are heard of, and only then reads.
+    fn look(&self, full: bool) -> Look {
+        let Sight { eyes, memory } = &mut *lock(&self.sight);
         let held = Arc::clone(&lock(&self.held));
         let announced = self.ears.begin();
         let blind = !eyes.open(&held, &self.ears);
-        let found = looks.now(held.keys());
+        let found = memory.look(&held, full);
         let differs = held.iter().any(|(path, was)| found.get(path) != Some(was));
-        Look { ended: Instant::now(), found, differs, announced, blind }
+        let other = differs.then_some(found);
+        Look { ended: Instant::now(), other, announced, blind, full }
     }
 }
 
@@ -243,7 +249,7 @@ mod tests {
         let mut watch = Watch::new(Reporter::default());
         let shared = Arc::clone(&watch.shared);
         {
-            let _slow = shared.eyes.lock().unwrap();
+            let _slow = shared.sight.lock().unwrap();
             for _ in 0..100 {
                 watch.set(BTreeMap::new());
             }

@@ -22,6 +22,7 @@
 mod base;
 mod bounds;
 pub(super) mod heap;
+pub(super) mod pages;
 mod timer;
 
 use std::{

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::interrupt::{self, heap};
+use super::interrupt::{self, heap, pages};
 use crate::report::Fate;
 
 /// One script's, over all VMs that it has had.
@@ -76,7 +76,7 @@ pub fn heap() -> Option<u64> {
 /// the program's code, of which waiting needs little.
 pub fn release_start() {
     heap::release();
-    heap::release_code();
+    pages::release();
 }
 
 impl Drop for Entry {

@@ -57,7 +57,7 @@ const WORTH_COLLECTING: usize = 256 * 1024;
 /// Bytes that are worth giving back to the system, which takes a look at all that is free.
 const WORTH_RELEASING: usize = 128 * 1024;
 
-/// The same at the end of a VM: what a small one held is for the one that follows it.
+/// The same at the end of a VM that once held so much: what a small one held is for others.
 pub(super) const WORTH_RELEASING_AT_END: usize = 1024 * 1024;
 
 /// Bytes of garbage that a VM is left with while nothing happens, and for how long it may have more.
@@ -129,7 +129,7 @@ impl Worker {
     }
 
     /// Works until it is told to stop and all is handled, or until the deadline that it is given then. Returns the bytes that
-    /// the VM holds at its end.
+    /// the VM held at most, where it was looked at.
     pub(super) async fn work(mut self) -> usize {
         enum Wake {
             Mail(VecDeque<Mail>),
@@ -139,10 +139,12 @@ impl Worker {
             Deadline,
         }
         let (mailbox, clock) = (Arc::clone(&self.mailbox), self.script.host.clock.clone());
+        let mut most = 0;
         while !self.is_finished() {
             if mem::take(&mut self.is_left) {
                 self.take_terms();
             }
+            most = most.max(self.script.lua.used_memory());
             if self.runs.is_empty() {
                 self.tidy();
             }
@@ -183,7 +185,7 @@ impl Worker {
                 yield_now().await;
             }
         }
-        self.script.lua.used_memory()
+        most
     }
 
     fn is_finished(&self) -> bool {

@@ -4,14 +4,11 @@
 //! recorded too, as its appearing is a change. Watching for changes is the engine's.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt, fs,
     io::{self, ErrorKind},
-    mem,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -84,71 +81,26 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// Looks at paths again and again: a file that nobody has touched since it was read is not read again.
-///
-/// That is told by its identity, size and times, which whoever sets times by hand cannot set all. Two writes may have the
-/// same times, so one that was just written is read at each look until its times are [`SURE`].
-#[derive(Debug, Default)]
-pub struct Looks(HashMap<PathBuf, (Stamp, Fingerprint)>);
-
-/// What a file's entry says while its content is the same: device, inode, size, times of content and of the entry.
-type Stamp = (u64, u64, u64, [i64; 4]);
-
-/// Older times are not those of a write that is still to come: file systems count in steps of two seconds at most.
-const SURE: Duration = Duration::from_secs(3);
-
-impl Looks {
-    /// What these paths hold now, and what every rule file in a directory among them holds, recorded before or not.
-    pub fn now<'a>(&mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> BTreeMap<PathBuf, Fingerprint> {
-        self.at(SystemTime::now(), paths)
-    }
-
-    fn at<'a>(
-        &mut self,
-        now: SystemTime,
-        paths: impl IntoIterator<Item = &'a PathBuf>,
-    ) -> BTreeMap<PathBuf, Fingerprint> {
-        let before = mem::take(&mut self.0);
-        let mut found = BTreeMap::new();
-        let mut look = |path: &PathBuf, found: &mut BTreeMap<PathBuf, Fingerprint>| {
-            *found.entry(path.clone()).or_insert_with(|| self.one(path, now, before.get(path)))
-        };
-        for path in paths {
-            if matches!(look(path, &mut found), Fingerprint::Directory(_)) {
-                let names = load::names(path).unwrap_or_default();
-                for name in names {
-                    look(&name, &mut found);
-                }
-            }
-        }
-        found
-    }
-
-    /// Forgets all: the next look reads every file.
-    pub fn forget(&mut self) {
-        self.0.clear();
-    }
-
-    fn one(&mut self, path: &Path, now: SystemTime, before: Option<&(Stamp, Fingerprint)>) -> Fingerprint {
-        // What happens to the file while it is read makes its times newer than these.
-        let stamp = stamp(path, now);
-        let known = before.filter(|(was, _)| Some(*was) == stamp).map(|(_, held)| *held);
-        let held = known.unwrap_or_else(|| Fingerprint::at(path, MAX_SCRIPT_BYTES));
-        if let (Some(stamp), Fingerprint::File(_)) = (stamp, held) {
-            self.0.insert(path.to_owned(), (stamp, held));
-        }
-        held
-    }
+/// What these paths hold now, and what every rule file in a directory among them holds, recorded before or not.
+pub fn now<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> BTreeMap<PathBuf, Fingerprint> {
+    look(paths, |path| Fingerprint::at(path, MAX_SCRIPT_BYTES))
 }
 
-/// Of a file whose times are old enough to be its own.
-fn stamp(path: &Path, now: SystemTime) -> Option<Stamp> {
-    let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
-    let sure = now.duration_since(UNIX_EPOCH).ok()?.checked_sub(SURE)?;
-    let sure = i64::try_from(sure.as_secs()).ok()?;
-    let is_sure = times[0] < sure && times[2] < sure;
-    is_sure.then_some((found.dev(), found.ino(), found.len(), times))
+/// The same, each path once, by whoever knows better than to read all of them.
+pub(crate) fn look<'a>(
+    paths: impl IntoIterator<Item = &'a PathBuf>,
+    mut at: impl FnMut(&Path) -> Fingerprint,
+) -> BTreeMap<PathBuf, Fingerprint> {
+    let mut found = BTreeMap::new();
+    for path in paths {
+        let held = *found.entry(path.clone()).or_insert_with(|| at(path));
+        if matches!(held, Fingerprint::Directory(_)) {
+            for name in load::names(path).unwrap_or_default() {
+                found.entry(name).or_insert_with_key(|name| at(name));
+            }
+        }
+    }
+    found
 }
 
 /// Whether a file of a directory of rule files is one, by its name.
@@ -239,39 +191,11 @@ mod tests {
         let good = rules.join("good.yaml");
         let given = [rules.clone(), folder.path().join("none"), good.join("below"), rules.join("round.yaml"), good];
         let recorded = RuleSet::load(&given, Catalog::embedded()).0.inputs.all();
-        let found = Looks::default().now(recorded.keys());
+        let found = now(recorded.keys());
         assert_eq!(recorded, found);
         let names = load::names(&rules).unwrap();
         let expected = names.iter().chain(&given).collect::<std::collections::BTreeSet<_>>();
         assert_eq!(recorded.keys().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_file_is_read_again_while_it_is_new_and_once_it_was_touched() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.yaml");
-        fs::write(&path, TEXT).unwrap();
-        let (read, other) = (Fingerprint::of(TEXT.as_bytes()), Fingerprint::of(b"other"));
-        let (now, later) = (SystemTime::now(), SystemTime::now() + 2 * SURE);
-        let mut looks = Looks::default();
-        // What it was taken for when it was read last, to see whether it is read again.
-        let take_for = |looks: &mut Looks, at, taken| {
-            looks.0.values_mut().for_each(|(_, held)| *held = taken);
-            looks.at(at, [&path])[&path]
-        };
-        assert_eq!(take_for(&mut looks, now, other), read);
-        assert_eq!(take_for(&mut looks, now, other), read, "it may be written to once more within the same tick");
-        assert_eq!(take_for(&mut looks, later, other), read);
-        assert_eq!(take_for(&mut looks, later, other), other, "not read again");
-        fs::rename(&path, folder.path().join("b.yaml")).unwrap();
-        fs::write(&path, TEXT).unwrap();
-        assert_eq!(take_for(&mut looks, later, other), read, "another file of the same size");
-        fs::File::options().append(true).open(&path).unwrap().set_modified(now - SURE).unwrap();
-        assert_eq!(take_for(&mut looks, later, other), read, "its times");
-        looks.forget();
-        assert_eq!(take_for(&mut looks, later, other), read);
-        fs::remove_file(&path).unwrap();
-        assert_eq!(take_for(&mut looks, later, other), Fingerprint::Missing);
     }
 
     #[test]

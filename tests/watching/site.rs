@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use notify::{
@@ -15,7 +15,10 @@ use notify::{
 use olvid_rules::{
     engine::watch::Watch,
     report::{Event, Reporter},
-    rules::inputs::{self, Fingerprint},
+    rules::{
+        MAX_SCRIPT_BYTES,
+        inputs::{self, Fingerprint},
+    },
 };
 use tempfile::TempDir;
 use tokio::{select, sync::mpsc, time::timeout};
@@ -52,12 +55,11 @@ impl Site {
         for directory in ["rules", "scripts/lib", "witness", "elsewhere"] {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
-        for file in ["rules/a.yaml", "scripts/main.lua", "scripts/lib/util.lua", "witness/w.lua"] {
+        for file in ["rules/a.yaml", "scripts/main.lua", "scripts/lib/util.lua"] {
             fs::write(root.join(file), OLD).unwrap();
         }
-        // Of times to come, so that each look reads it, for how long ever nobody has touched it.
-        let file = File::options().append(true).open(root.join("witness/w.lua")).unwrap();
-        file.set_modified(SystemTime::now() + Duration::from_hours(24)).unwrap();
+        // Too large to be held, so that each look opens it, for how long ever nobody has touched it.
+        File::create(root.join("witness/w.lua")).unwrap().set_len(MAX_SCRIPT_BYTES + 1).unwrap();
         make(&root);
         let read = ["rules", "rules/a.yaml", "scripts/main.lua", "scripts/lib/util.lua", "scripts/late.lua"];
         let (looks, witness) = witness(&root.join("witness"));
@@ -79,8 +81,8 @@ impl Site {
 
     /// What is there; the witness is not read, so that looks alone do.
     pub(crate) fn read(&self) -> BTreeMap<PathBuf, Fingerprint> {
-        let mut held = inputs::Looks::default().now(&self.paths);
-        held.insert(self.root().join("witness/w.lua"), Fingerprint::of(OLD.as_bytes()));
+        let mut held = inputs::now(&self.paths);
+        held.insert(self.root().join("witness/w.lua"), Fingerprint::Unreadable);
         held
     }
 

@@ -7,14 +7,19 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use ipnet::IpNet;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::rules::RuleSet;
 
 const FOLDER: &str = "/etc/olvid-rules";
 const RUNTIME: &str = "/run/olvid-rules";
+
+/// For the service manager to answer: it is on this machine.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The service, or one of its instances.
 pub(super) struct Service {
@@ -33,12 +38,12 @@ impl Service {
             "" => Self {
                 folder: FOLDER.into(),
                 control: Path::new(RUNTIME).join("control.sock"),
-                unit: "olvid-rules".to_owned(),
+                unit: "olvid-rules.service".to_owned(),
             },
             name => Self {
                 folder: Path::new(FOLDER).join(name),
                 control: PathBuf::from(format!("{RUNTIME}-{name}/control.sock")),
-                unit: format!("olvid-rules@{name}"),
+                unit: format!("olvid-rules@{name}.service"),
             },
         }
     }
@@ -53,19 +58,36 @@ impl Service {
         self.folder.join("environment")
     }
 
-    /// Asks the service manager what the service may reach. Without one, or without such a unit, that is everything.
-    pub(super) fn reach(&self) -> Reach {
-        let asked = Command::new("systemctl")
-            .args(["show", "--property=IPAddressAllow", "--property=IPAddressDeny", "--", &self.unit])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output();
-        asked.map_or_else(|_| Reach::default(), |answer| Reach::new(&String::from_utf8_lossy(&answer.stdout)))
+    /// Asks the service manager what the service may reach. Without one that answers, or without such a unit, that is
+    /// everything.
+    pub(super) async fn reach(&self) -> Reach {
+        let unit = self.unit.clone();
+        let asked = spawn_blocking(move || {
+            let slice = shown(&["Slice"], std::slice::from_ref(&unit));
+            let slices = above(slice.trim().trim_start_matches("Slice="));
+            Reach::new(&shown(&["IPAddressAllow", "IPAddressDeny"], &[slices, vec![unit]].concat()))
+        });
+        timeout(PATIENCE, asked).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
-/// What a unit's `IPAddressAllow=` and `IPAddressDeny=` come to: what is denied and not allowed too is out of reach
-/// (systemd.resource-control(5)).
+/// What `systemctl show` prints of these properties of units; nothing where it cannot be asked.
+fn shown(properties: &[&str], units: &[String]) -> String {
+    let mut command = Command::new("systemctl");
+    command.arg("show").args(properties.iter().map(|property| format!("--property={property}"))).arg("--").args(units);
+    let asked = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned()).unwrap_or_default()
+}
+
+/// A slice and those that it lies in: `a-b.slice` lies in `a.slice`, and all lie in the root (systemd.slice(5)).
+fn above(slice: &str) -> Vec<String> {
+    let name = slice.strip_suffix(".slice").unwrap_or_default();
+    let ends = name.match_indices('-').map(|(at, _)| at).chain([name.len()]).filter(|end| *end > 0);
+    ends.map(|end| format!("{}.slice", &name[..end])).chain(["-.slice".to_owned()]).collect()
+}
+
+/// What the `IPAddressAllow=` and `IPAddressDeny=` of a unit and its slices come to: what is denied and not allowed too is
+/// out of reach (systemd.resource-control(5)).
 #[derive(Default)]
 pub(super) struct Reach {
     allowed: Vec<IpNet>,
@@ -73,17 +95,20 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Of what `systemctl show` prints of the two: lists of networks.
+    /// Of what `systemctl show` prints of the two, for any number of units: lists of networks.
     fn new(shown: &str) -> Self {
+        let net = |text: &str| text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)));
         let listed = |name: &str| {
-            let list = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            list.unwrap_or_default().split_whitespace().filter_map(|net| net.parse().ok()).collect()
+            let lists = shown.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            lists.flat_map(str::split_whitespace).filter_map(net).collect()
         };
         Self { allowed: listed("IPAddressAllow"), denied: listed("IPAddressDeny") }
     }
 
     /// Whether what is sent to an address is thrown away.
     pub(super) fn excludes(&self, address: IpAddr) -> bool {
+        // What is mapped into IPv6 leaves as IPv4.
+        let address = address.to_canonical();
         let has = |list: &[IpNet]| list.iter().any(|net| net.contains(&address));
         has(&self.denied) && !has(&self.allowed)
     }
@@ -133,21 +158,40 @@ mod tests {
         assert_eq!(bot.variables(), Path::new("/etc/olvid-rules/bot/environment"));
         assert_eq!(one.control, Path::new("/run/olvid-rules/control.sock"));
         assert_eq!(bot.control, Path::new("/run/olvid-rules-bot/control.sock"));
-        assert_eq!((one.unit.as_str(), bot.unit.as_str()), ("olvid-rules", "olvid-rules@bot"));
+        assert_eq!((one.unit.as_str(), bot.unit.as_str()), ("olvid-rules.service", "olvid-rules@bot.service"));
     }
 
     #[test]
     fn what_is_denied_and_not_allowed_is_out_of_reach() {
         let excludes = |shown: &str, address: &str| Reach::new(shown).excludes(address.parse().unwrap());
         let local = "IPAddressAllow=127.0.0.0/8 ::1/128\nIPAddressDeny=0.0.0.0/0 ::/0\n";
-        for (address, out) in [("127.0.0.1", false), ("::1", false), ("192.0.2.7", true), ("2001:db8::7", true)] {
+        for (address, out) in [
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("192.0.2.7", true),
+            ("::ffff:192.0.2.7", true),
+            ("2001:db8::7", true),
+        ] {
             assert_eq!(excludes(local, address), out, "{address}");
         }
+        // What its slice allows, and what it denies.
+        let slice = format!("{local}\nIPAddressAllow=192.0.2.8 2001:db8::/32\nIPAddressDeny=\n");
+        assert!(!excludes(&slice, "192.0.2.8") && !excludes(&slice, "2001:db8::7") && excludes(&slice, "192.0.2.7"));
         let also = local.replace("127.0.0.0/8", "127.0.0.0/8 192.0.2.7/32");
         assert!(!excludes(&also, "192.0.2.7"));
         assert!(excludes(&also, "192.0.2.8"));
         // A unit that says nothing of it, and none at all.
         assert!(!excludes("IPAddressAllow=\nIPAddressDeny=\n", "192.0.2.7"));
         assert!(!excludes("", "192.0.2.7"));
+    }
+
+    #[test]
+    fn a_slice_lies_in_those_that_its_name_begins_with() {
+        assert_eq!(above("system.slice"), ["system.slice", "-.slice"]);
+        assert_eq!(above("bots-chat.slice"), ["bots.slice", "bots-chat.slice", "-.slice"]);
+        for none in ["-.slice", ""] {
+            assert_eq!(above(none), ["-.slice"]);
+        }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::{
     super::exit,
     page::{Finding, Look, Wrong},
+    service::Reach,
     some,
 };
 use crate::{
@@ -64,10 +65,20 @@ impl Way {
         Ok((Self { probe, daemon, addresses, client, admin }, Finding::new(escaped(&text))))
     }
 
-    /// Connects.
-    pub(super) async fn connection(&self) -> Look<Reached> {
+    /// Connects, to what the service's unit leaves within its reach.
+    pub(super) async fn connection(&self, reach: &Reach, unit: &str) -> Look<Reached> {
         let (host, port) = self.probe.host();
-        match self.probe.reach(self.addresses.clone()).await {
+        let within: Vec<_> = self.addresses.iter().copied().filter(|address| !reach.excludes(address.ip())).collect();
+        if let (true, Some(address)) = (within.is_empty(), self.addresses.first()) {
+            let address = address.ip().to_canonical();
+            let text = format!("the service's unit keeps {address} out of its reach");
+            let help = format!(
+                "`sudo systemctl edit {unit}`, and write below [Service]: IPAddressAllow={address}. Then `sudo systemctl \
+                 restart {unit}`. A daemon that goes by a name takes its name server, too"
+            );
+            return Err(Wrong::new(exit::UNAVAILABLE, text, help));
+        }
+        match self.probe.reach(within).await {
             Ok(reached) => {
                 let address = reached.address().map_or_else(|| host.to_owned(), |address| address.to_string());
                 Ok((reached, Finding::new(format!("{} takes connections", escaped(&address)))))
