@@ -81,7 +81,7 @@ fn shown(properties: &[&str], units: &[String]) -> String {
 
 /// A slice and those that it lies in: `a-b.slice` lies in `a.slice`, and all lie in the root (systemd.slice(5)).
 fn above(slice: &str) -> Vec<String> {
-    let name = slice.strip_suffix(".slice").unwrap_or_default();
+    let name = slice.strip_suffix(".slice").filter(|name| *name != "-").unwrap_or_default();
     let ends = name.match_indices('-').map(|(at, _)| at).chain([name.len()]).filter(|end| *end > 0);
     ends.map(|end| format!("{}.slice", &name[..end])).chain(["-.slice".to_owned()]).collect()
 }
