@@ -377,3 +377,23 @@ async fn a_rule_that_joins_one_on_its_way_handles_nothing_twice_and_neither_does
     assert_eq!(once.len(), others.len(), "{others:?}");
     lost.host.stop().await;
 }
+
+/// What the old stream still had goes along, although the daemon will not have the new one for now.
+#[tokio::test]
+async fn what_comes_while_the_new_stream_is_refused_for_good_is_caught_up_when_it_is_not() {
+    let mut host = setup().start().await;
+    host.say("alice", "m0");
+    host.until_said(1).await;
+    host.simulator.refuse_subscriptions(Some((Code::InvalidArgument, "not so")));
+    edit(&mut host, &rules("m")).await;
+    host.until(|host| host.events().iter().any(|event| matches!(event, Event::FeedRefused { .. })).then_some(())).await;
+    host::in_time(host.simulator.wait_streams("bot", |open| open == 0)).await;
+    host.say("alice", "m1");
+    host.say("alice", "m2");
+    host.simulator.refuse_subscriptions(None);
+    host.reload().await;
+    assert_eq!(host.until_said(3).await, numbered(0..3));
+    host.say("alice", "m3");
+    assert_eq!(host.until_said(4).await, numbered(0..4));
+    host.stop().await;
+}

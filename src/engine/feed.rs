@@ -133,7 +133,7 @@ impl Feed {
         // Whoever still waits for this stream to let a rule go, or to take one over, need not.
         self.let_go().await;
         for route in &*self.current() {
-            route.lost(true);
+            route.closed();
             route.rested();
         }
         self.hand_over(&[], false).await;

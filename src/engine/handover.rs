@@ -67,12 +67,21 @@ struct Inner {
     met: bool,
     /// Whether the old stream is done with the rule.
     left: bool,
+    prospect: Prospect,
     /// Whether the new stream has gone on alone.
     alone: bool,
     owed: Owed,
     /// The ids of what the rule has got, or gets from what waited: a list of the new stream's may bring it again. They are
     /// here where the new stream's feed is for other rules too, and otherwise that feed's to know.
     passed: HashSet<u64>,
+}
+
+/// Whether the new stream is to be expected soon. If not, the old one is to let the rule go.
+#[derive(Default, PartialEq, Eq)]
+enum Prospect {
+    #[default]
+    Expected,
+    Refused,
 }
 
 /// What was handed over, by hash: how often, and when last.
@@ -116,6 +125,7 @@ impl Handover {
     /// The new stream is open: from here on it carries what happens.
     pub(super) fn opened(&self) {
         let mut inner = self.inner();
+        inner.prospect = Prospect::Expected;
         if inner.open.is_none() {
             inner.open = Some(Instant::now());
             inner.handed.emptied();
@@ -144,6 +154,11 @@ impl Handover {
     /// The longer the new one is there the less: a busy stream that shares nothing with it would keep the rule for ever.
     /// Of a stream that lags behind, what is ready is still read first.
     pub(super) fn patience(&self) -> Option<Duration> {
+        let inner = self.inner();
+        if inner.prospect == Prospect::Refused && !inner.left {
+            return Some(Duration::ZERO);
+        }
+        drop(inner);
         let over = self.inner().waited_for()?.elapsed().saturating_sub(LAG).as_secs();
         let halved =
             u32::try_from(over).ok().and_then(|over| 2_u32.checked_pow(over)).map_or(Duration::ZERO, |by| DRY / by);
@@ -199,7 +214,11 @@ impl Handover {
         let mut inner = self.inner();
         if !mem::replace(&mut inner.left, true) {
             let nothing = behind.rest.is_none() && behind.gap.is_none();
-            inner.owed = if nothing { Owed::Nothing } else { Owed::Left(behind) };
+            inner.owed = match inner.prospect {
+                _ if nothing => Owed::Nothing,
+                Prospect::Refused => Owed::Late(behind),
+                Prospect::Expected => Owed::Left(behind),
+            };
             drop(inner);
             self.to.notify_one();
             self.from.notify_one();
@@ -232,7 +251,19 @@ impl Handover {
         }
     }
 
-    /// The new stream is not to be expected soon: whatever it was to wait for, its feed hands over what it has.
+    /// The daemon will not have the new stream, for now: the old one is to let the rule go, with what it still has.
+    pub(super) fn refused(&self) {
+        let mut inner = self.inner();
+        inner.prospect = Prospect::Refused;
+        inner.owed = match mem::take(&mut inner.owed) {
+            Owed::Left(behind) => Owed::Late(behind),
+            other => other,
+        };
+        drop(inner);
+        self.from.notify_one();
+    }
+
+    /// There will be no new stream: whatever it was to wait for, its feed hands over what it has.
     pub(super) fn close(&self) {
         self.leave();
         let owed = &mut self.inner().owed;

@@ -79,13 +79,18 @@ impl Route {
         self.arriving.iter().for_each(|handover| handover.opened());
     }
 
-    /// The feed's stream is gone; `for_good` where it is not to be expected back.
-    pub(super) fn lost(&self, for_good: bool) {
+    /// The feed's stream is gone; `refused` where it is not to be expected back soon.
+    pub(super) fn lost(&self, refused: bool) {
         match &self.arriving {
-            Some(handover) if for_good => handover.close(),
+            Some(handover) if refused => handover.refused(),
             Some(handover) => handover.lost(),
             None => {}
         }
+    }
+
+    /// The feed is at its end.
+    pub(super) fn closed(&self) {
+        self.arriving.iter().for_each(|handover| handover.close());
     }
 
     /// Takes what the stream that the rule comes from left behind; what waits may have to wait for that.

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use super::interrupt::Breach;
+
 const SPENT: u8 = 1;
 const LOST: u8 = 2;
 
@@ -24,8 +26,8 @@ pub struct Bell {
 #[derive(Debug)]
 pub(super) struct Alarm {
     cause: AtomicU8,
-    /// Whether the run that it was lost in met the limit of CPU rather than that of time.
-    by_cpu: AtomicBool,
+    /// Which bound the run breached that it was lost in.
+    breach: AtomicU8,
     /// Whether somebody tells of that run.
     told: AtomicBool,
     bell: Option<Bell>,
@@ -54,13 +56,13 @@ impl Bell {
 
 impl Alarm {
     pub(super) fn new(bell: Option<Bell>) -> Arc<Self> {
-        Arc::new(Self { cause: AtomicU8::new(0), by_cpu: AtomicBool::new(false), told: AtomicBool::new(false), bell })
+        Arc::new(Self { cause: AtomicU8::new(0), breach: AtomicU8::new(0), told: AtomicBool::new(false), bell })
     }
 
     /// The thread does not come back. Safe in a signal's handler: it sets a flag and writes a byte.
-    pub(super) fn raise_lost(&self, by_cpu: bool) {
+    pub(super) fn raise_lost(&self, breach: u8) {
         let Some(bell) = &self.bell else { return };
-        self.by_cpu.store(by_cpu, Ordering::Release);
+        self.breach.store(breach, Ordering::Release);
         if self.cause.swap(LOST, Ordering::AcqRel) != LOST {
             bell.lost.fetch_add(1, Ordering::AcqRel);
             bell.ring();
@@ -82,8 +84,8 @@ impl Alarm {
         !self.told.swap(true, Ordering::AcqRel)
     }
 
-    pub(super) fn is_lost_by_cpu(&self) -> bool {
-        self.by_cpu.load(Ordering::Acquire)
+    pub(super) fn lost_by(&self) -> Option<Breach> {
+        Breach::of(self.breach.load(Ordering::Acquire))
     }
 
     pub(super) fn is_spent(&self) -> bool {

@@ -55,9 +55,9 @@ use super::{
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// Ticks that a run which was told to end may go on for, in some function of C: then its thread is given up. With them
-/// comes one for each part of its VM, as what takes longest there of what is Lua's to do is a full collection.
-const LOST: u32 = 4;
-const PART: usize = 8 << 20;
+/// comes one for each part of its VM, as what takes longest there is a full collection, and longer on a loaded machine.
+const LOST: u32 = 6;
+const PART: usize = 4 << 20;
 
 /// Ticks after which it gets no more memory: far more than the next instruction needs to be reached.
 const LATE: u32 = 4;
@@ -86,6 +86,13 @@ pub(super) enum Breach {
     Memory,
     /// What it may write to the log.
     Output,
+}
+
+impl Breach {
+    /// Of its number, where that is one.
+    pub(super) fn of(number: u8) -> Option<Self> {
+        [Self::Timeout, Self::Cpu, Self::Memory, Self::Output].into_iter().find(|breach| *breach as u8 == number)
+    }
 }
 
 /// A run that was stopped. Its coroutine must not be resumed or closed.
@@ -240,13 +247,7 @@ impl Present {
     fn end(&self) -> Option<Breach> {
         self.overdue.store(0, Ordering::Relaxed);
         self.alarm.store(ptr::null_mut(), Ordering::Relaxed);
-        Some(match self.breach.swap(0, Ordering::Relaxed) {
-            0 => return None,
-            breach if breach == Breach::Timeout as u8 => Breach::Timeout,
-            breach if breach == Breach::Cpu as u8 => Breach::Cpu,
-            breach if breach == Breach::Memory as u8 => Breach::Memory,
-            _ => Breach::Output,
-        })
+        Breach::of(self.breach.swap(0, Ordering::Relaxed))
     }
 
     /// Whether it is the first one.
@@ -280,7 +281,7 @@ impl Present {
                 // must not find another error number than it left.
                 unsafe {
                     let number = *libc::__errno_location();
-                    (*alarm).raise_lost(self.breach() == Breach::Cpu as u8);
+                    (*alarm).raise_lost(self.breach());
                     *libc::__errno_location() = number;
                 }
             }

@@ -23,7 +23,7 @@ use super::{
     Counters,
     alarm::{Alarm, Bell},
     crashed,
-    interrupt::heap,
+    interrupt::{Breach, heap},
     load::{self, located},
     mailbox::{Mail, Mailbox, Reply},
     pulse::Pulse,
@@ -281,7 +281,12 @@ impl Script {
         if !self.is_lost() || !self.alarm.may_tell() {
             return None;
         }
-        let kind = if self.alarm.is_lost_by_cpu() { FailureKind::Cpu } else { FailureKind::Timeout };
+        let kind = match self.alarm.lost_by() {
+            Some(Breach::Cpu) => FailureKind::Cpu,
+            Some(Breach::Memory) => FailureKind::Memory,
+            Some(Breach::Output) => FailureKind::Output,
+            Some(Breach::Timeout) | None => FailureKind::Timeout,
+        };
         let limit = kind.name();
         let message = format!("it goes on after its `{limit}` in a function of Lua's library; it was given up");
         let origin = origin();

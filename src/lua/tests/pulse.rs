@@ -111,12 +111,12 @@ fn patience_is_what_the_longest_run_may_take_on_a_busy_machine() {
     assert_eq!(milliseconds(&[]), 10_000, "the time to be loaded in");
     assert_eq!(
         milliseconds(std::slice::from_ref(&limits)),
-        33_600,
-        "30 times 1 s of CPU, and 12 ticks until it is given up"
+        36_600,
+        "30 times 1 s of CPU, and 22 ticks until it is given up"
     );
     let waits = Limits { timeout: Duration::from_hours(24), ..limits.clone() };
-    assert_eq!(milliseconds(&[waits]), 33_600, "to wait is no run that does not come back");
+    assert_eq!(milliseconds(&[waits]), 36_600, "to wait is no run that does not come back");
     let computes = Limits { cpu: HOUR, timeout: Duration::from_mins(2), ..limits.clone() };
-    assert_eq!(milliseconds(&[limits, computes]), 123_600, "no longer than its time, and the longest of all rules");
+    assert_eq!(milliseconds(&[limits, computes]), 126_600, "no longer than its time, and the longest of all rules");
     assert_eq!(milliseconds(&[Limits { cpu: Duration::from_millis(10), ..Limits::default() }]), 10_000);
 }
