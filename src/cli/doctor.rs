@@ -13,7 +13,7 @@ use tokio::runtime;
 
 use self::{
     page::{Finding, Look, Report, Wrong},
-    service::{Reach, Service},
+    service::Service,
     way::Way,
 };
 use super::{
@@ -87,9 +87,7 @@ async fn walk(
     report.take(given(variables, found.as_ref().ok()))?;
     let found = report.take(key(found))?;
     let way = report.take(Way::new(found.settings).await)?;
-    let reach = if let Some(service) = service { service.reach().await } else { Reach::default() };
-    let unit = service.map_or("", |service| &service.unit);
-    let reached = report.take(way.connection(&reach, unit).await)?;
+    let reached = report.take(way.connection(service).await)?;
     report.take(way.tls(reached).await)?;
     report.take(way.daemon().await)?;
     report.take(way.authentication().await)?;

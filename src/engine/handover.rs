@@ -158,8 +158,7 @@ impl Handover {
         if inner.prospect == Prospect::Refused && !inner.left {
             return Some(Duration::ZERO);
         }
-        drop(inner);
-        let over = self.inner().waited_for()?.elapsed().saturating_sub(LAG).as_secs();
+        let over = inner.waited_for()?.elapsed().saturating_sub(LAG).as_secs();
         let halved =
             u32::try_from(over).ok().and_then(|over| 2_u32.checked_pow(over)).map_or(Duration::ZERO, |by| DRY / by);
         Some(if halved < SHORTEST { Duration::ZERO } else { halved })
@@ -259,18 +258,15 @@ impl Handover {
             Owed::Left(behind) => Owed::Late(behind),
             other => other,
         };
-        drop(inner);
-        self.from.notify_one();
+        if !inner.left {
+            self.from.notify_one();
+        }
     }
 
     /// There will be no new stream: whatever it was to wait for, its feed hands over what it has.
     pub(super) fn close(&self) {
+        self.refused();
         self.leave();
-        let owed = &mut self.inner().owed;
-        *owed = match mem::take(owed) {
-            Owed::Left(behind) => Owed::Late(behind),
-            other => other,
-        };
     }
 
     /// Takes what the new stream brings. Returns what of it, and of what waited, is to be handed over now; none while the

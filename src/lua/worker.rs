@@ -129,7 +129,7 @@ impl Worker {
     }
 
     /// Works until it is told to stop and all is handled, or until the deadline that it is given then. Returns the bytes that
-    /// the VM held at most, where it was looked at.
+    /// the VM held at most, where it was looked at: what was collected before that was given back then.
     pub(super) async fn work(mut self) -> usize {
         enum Wake {
             Mail(VecDeque<Mail>),
@@ -144,12 +144,12 @@ impl Worker {
             if mem::take(&mut self.is_left) {
                 self.take_terms();
             }
-            most = most.max(self.script.lua.used_memory());
             if self.runs.is_empty() {
                 self.tidy();
             }
             let used = self.script.lua.used_memory();
             self.used.set(used);
+            most = most.max(used);
             let deadline = until(self.stop_at);
             let is_littered = self.runs.is_empty() && used > self.kept + LITTLE;
             let idle = until(is_littered.then(|| Instant::now() + IDLE));

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{
     super::exit,
     page::{Finding, Look, Wrong},
-    service::Reach,
+    service::{Reach, Service},
     some,
 };
 use crate::{
@@ -65,11 +65,13 @@ impl Way {
         Ok((Self { probe, daemon, addresses, client, admin }, Finding::new(escaped(&text))))
     }
 
-    /// Connects, to what the service's unit leaves within its reach.
-    pub(super) async fn connection(&self, reach: &Reach, unit: &str) -> Look<Reached> {
+    /// Connects; for a service, to what its unit leaves within its reach.
+    pub(super) async fn connection(&self, service: Option<&Service>) -> Look<Reached> {
         let (host, port) = self.probe.host();
+        let reach = if let Some(service) = service { service.reach().await } else { Reach::default() };
         let within: Vec<_> = self.addresses.iter().copied().filter(|address| !reach.excludes(address.ip())).collect();
-        if let (true, Some(address)) = (within.is_empty(), self.addresses.first()) {
+        if let (true, Some(address), Some(Service { unit, .. })) = (within.is_empty(), self.addresses.first(), service)
+        {
             let address = address.ip().to_canonical();
             let text = format!("the service's unit keeps {address} out of its reach");
             let help = format!(

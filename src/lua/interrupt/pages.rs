@@ -26,8 +26,8 @@ pub(in super::super) fn release() {
             let at = begin & !(PAGE - 1);
             let length = begin + number(part.p_memsz) - at;
             // SAFETY: pages of a file that nobody may write to, and mapped for as long as the program runs: to touch them
-            // brings them back as they are. A system with larger pages refuses, or takes what is on
-            // the same pages of the same file.
+            // brings them back as they are. A system with larger pages refuses, or takes what is on the same pages of the
+            // same file.
             unsafe { libc::madvise(ptr::with_exposed_provenance_mut(at), length, libc::MADV_DONTNEED) };
         }
         // The program is told first, before its libraries.
