@@ -127,8 +127,18 @@ impl Simulator {
     }
 
     /// Serves again at the same address, with the same world.
+    #[allow(clippy::unused_async, reason = "it takes a runtime to listen")]
     pub async fn restart(&self) -> io::Result<()> {
-        self.serving.0.restart(&self.shared).await
+        self.serving.0.restart(&self.shared)
+    }
+
+    /// Stops, and has another daemon serve at the same address, with options of its own but for where and how it listens. It
+    /// goes on until the handles to both are dropped.
+    pub async fn replace(&self, options: Options) -> io::Result<Self> {
+        self.stop().await;
+        let other = Self { shared: Shared::new(World::new(options)), serving: Arc::clone(&self.serving) };
+        other.restart().await?;
+        Ok(other)
     }
 
     /// Cuts all connections as a crash would, without a word. New ones are taken.

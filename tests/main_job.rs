@@ -179,8 +179,10 @@ fn a_bad_key_is_told_and_does_not_end_it() {
 
 #[test]
 fn a_daemon_that_is_not_there_is_waited_for() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address = format!("127.0.0.1:{port}");
+    // Nothing else on this machine listens there or connects from there while the port is free.
+    let own = "127.105.112.7";
+    let port = TcpListener::bind((own, 0)).unwrap().local_addr().unwrap().port();
+    let address = format!("{own}:{port}");
     let url = format!("http://{address}");
     let folder = folder(&[("rules.yaml", PING), ("key", &format!("{KEY}\n"))]);
     let host = run(folder.path(), &["--daemon-url", &url, "--client-key-file", "key"], &[]);

@@ -12,12 +12,15 @@ use std::{
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Status, body::Body, server::Grpc};
 
 use super::{dispatch::Answering, state::Shared};
 use crate::{daemon::codec::RawCodec, schema::Catalog};
+
+/// How many clients may wait to be taken, as tokio has it for its own listeners.
+const BACKLOG: u32 = 1024;
 
 /// How long open calls may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -28,6 +31,8 @@ pub(super) struct Server {
     address: SocketAddr,
     streams: Option<u32>,
     run: Arc<Mutex<Run>>,
+    /// The address while nobody serves there: clients are refused, and no other process is given the port.
+    kept: Arc<Mutex<Option<TcpSocket>>>,
 }
 
 /// What one period of serving is ended with.
@@ -46,7 +51,7 @@ impl Server {
     /// Binds an address and serves it.
     pub(super) async fn start(listen: SocketAddr, streams: Option<u32>, shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
-        let server = Self { address: listener.local_addr()?, streams, run: Arc::default() };
+        let server = Self { address: listener.local_addr()?, streams, run: Arc::default(), kept: Arc::default() };
         server.serve(listener, shared);
         Ok(server)
     }
@@ -56,11 +61,12 @@ impl Server {
     }
 
     /// Serves again where it served before.
-    pub(super) async fn restart(&self, shared: &Arc<Shared>) -> io::Result<()> {
+    pub(super) fn restart(&self, shared: &Arc<Shared>) -> io::Result<()> {
         if !self.run().closed.is_cancelled() {
             return Ok(());
         }
-        let listener = TcpListener::bind(self.address).await?;
+        let kept = locked(&self.kept).take();
+        let listener = kept.map_or_else(|| bound(self.address), Ok)?.listen(BACKLOG)?;
         *self.run() = Run::default();
         self.serve(listener, shared);
         Ok(())
@@ -101,13 +107,14 @@ impl Server {
 
     fn serve(&self, listener: TcpListener, shared: &Arc<Shared>) {
         let (run, shared, streams) = (Arc::clone(&self.run), Arc::clone(shared), self.streams);
+        let (address, kept) = (self.address, Arc::clone(&self.kept));
         let Run { closed, connections, .. } = self.run().clone();
         let tasks = connections.clone();
         tasks.spawn(async move {
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
-                    () = closed.cancelled() => return,
+                    () = closed.cancelled() => break,
                 };
                 // A failed accept is about that one client.
                 let Ok((socket, _)) = accepted else { continue };
@@ -115,12 +122,23 @@ impl Server {
                 let Run { drained, cut, .. } = locked(&run).clone();
                 connections.spawn(connection(socket, Arc::clone(&shared), streams, drained, cut));
             }
+            drop(listener);
+            // Where it cannot be kept, it is bound anew.
+            *locked(&kept) = bound(address).ok();
         });
     }
 }
 
-fn locked(run: &Mutex<Run>) -> MutexGuard<'_, Run> {
-    run.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes an address, even where connections to it have just ended, without listening there yet.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Serves one client until it leaves, is asked to, or is cut.

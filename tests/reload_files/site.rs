@@ -132,8 +132,7 @@ impl Site {
 
     /// Has a daemon stop, and another one that knows the bot by a key stand in its place.
     pub(crate) fn another_daemon(&self, instead_of: &Simulator, key: &str) -> Simulator {
-        self.wait(instead_of.stop());
-        self.daemons.start(Options { listen: instead_of.address(), ..options(key) })
+        self.wait(instead_of.replace(options(key))).unwrap()
     }
 
     /// Waits until the bot has opened so many streams since the start, and so many are open now.

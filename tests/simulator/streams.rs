@@ -1,9 +1,10 @@
 //! Live streams: count, order, slow readers, scripted answers, broken connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use olvid_rules::simulator::{CAPACITY, Options, Reply, Simulator};
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 use tokio::sync::Notify;
 use tonic::Code;
 
@@ -153,6 +154,9 @@ async fn it_comes_back_at_the_same_address_with_the_same_world() {
     assert_eq!(listening.expect().await["message"]["body"], "before");
     assert_eq!(listening.next().await.unwrap_err().code(), Code::Unavailable);
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    let other = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let taken = other.bind(&address.into()).map_err(|error| error.kind());
+    assert_eq!(taken, Err(ErrorKind::AddrInUse), "no other process is given the port");
     send(&simulator, "alice", "bot", "meanwhile");
     simulator.restart().await.unwrap();
     assert_eq!(simulator.address(), address);

@@ -14,7 +14,7 @@ use std::{
 use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, tcp},
+    net::{TcpListener, TcpSocket, TcpStream, tcp},
     select,
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -58,6 +58,8 @@ pub(crate) struct Proxy {
     daemon: SocketAddr,
     shared: Arc<Shared>,
     listening: Mutex<Option<JoinHandle<()>>>,
+    /// The address while nobody listens there, so that no other test is given the port.
+    kept: Mutex<Option<TcpSocket>>,
 }
 
 #[derive(Default)]
@@ -91,7 +93,8 @@ impl Proxy {
     pub(crate) async fn start(daemon: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let proxy = Self { address, daemon, shared: Arc::default(), listening: Mutex::default() };
+        let proxy =
+            Self { address, daemon, shared: Arc::default(), listening: Mutex::default(), kept: Mutex::default() };
         proxy.serve(listener);
         proxy
     }
@@ -120,14 +123,20 @@ impl Proxy {
         if let Some(listening) = listening {
             listening.abort();
             drop(listening.await);
+            let kept = TcpSocket::new_v4().unwrap();
+            kept.set_reuseaddr(true).unwrap();
+            kept.bind(self.address).unwrap();
+            *self.kept.lock().unwrap() = Some(kept);
         }
     }
 
     /// Takes new connections again, and passes what they carry.
+    #[allow(clippy::unused_async, reason = "it takes a runtime to listen")]
     pub(crate) async fn accept(&self) {
         self.shared.silent.store(false, Ordering::Relaxed);
-        if self.listening.lock().unwrap().is_none() {
-            self.serve(TcpListener::bind(self.address).await.unwrap());
+        let kept = self.kept.lock().unwrap().take();
+        if let Some(kept) = kept {
+            self.serve(kept.listen(1024).unwrap());
         }
     }
 
