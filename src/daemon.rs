@@ -9,7 +9,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::uri::PathAndQuery;
-use tokio::{runtime::Handle, select, sync::watch};
+use tokio::{
+    runtime::Handle,
+    select,
+    sync::{Semaphore, watch},
+};
 use tonic::{
     Request, Status, Streaming,
     client::Grpc,
@@ -20,7 +24,7 @@ use crate::schema::Method;
 
 pub mod codec;
 mod connection;
-mod crossing;
+mod dedicated;
 mod error;
 mod exchange;
 mod preface;
@@ -33,7 +37,7 @@ use codec::RawCodec;
 pub use connection::STREAMS_PER_CONNECTION;
 pub(crate) use connection::pauses;
 use connection::{Gate, Lease, Pool, Purpose};
-use crossing::Crossing;
+use dedicated::{Dedicated, places};
 pub use error::{CallError, Disposition};
 use exchange::Exchange;
 pub use probe::{Probe, Reached, Secured};
@@ -129,9 +133,12 @@ impl fmt::Debug for Secret {
 
 /// A handle on the daemon; clones share its connections.
 #[derive(Clone)]
-pub struct Daemon(Arc<Inner>);
+pub struct Daemon {
+    shared: Arc<Shared>,
+    dedicated: Option<Arc<Dedicated>>,
+}
 
-struct Inner {
+struct Shared {
     url: String,
     max_message_size: usize,
     keys: watch::Sender<Keys>,
@@ -140,7 +147,8 @@ struct Inner {
     gate: Arc<Gate>,
     subscriptions: Pool,
     commands: Pool,
-    crossing: Arc<Crossing>,
+    /// Of those who may have a connection of their own.
+    places: Arc<Semaphore>,
 }
 
 /// What authenticates us, for the time being.
@@ -196,36 +204,51 @@ impl Daemon {
         let io = Handle::try_current().map_err(|error| CallError::internal(error.to_string()))?;
         let gate = Arc::<Gate>::default();
         let subscriptions = Pool::new(target.clone(), Purpose::Subscriptions, io.clone(), Arc::clone(&gate));
-        let crossing = Crossing::new(io.clone());
         let commands = Pool::new(target, Purpose::Commands, io, Arc::clone(&gate));
         let keys = watch::Sender::new(Keys { client: client_key, admin });
         let line_of_key = tls.line_of_key();
-        Ok(Self(Arc::new(Inner { url, max_message_size, keys, line_of_key, gate, subscriptions, commands, crossing })))
+        let shared =
+            Shared { url, max_message_size, keys, line_of_key, gate, subscriptions, commands, places: places() };
+        Ok(Self { shared: Arc::new(shared), dedicated: None })
+    }
+
+    /// A handle for somebody who makes all calls on one thread: while they are many, they go by a connection of their own,
+    /// which lives there. Without one, where the process may have too few descriptors.
+    #[must_use]
+    pub fn dedicated(&self) -> Self {
+        let place = Arc::clone(&self.shared.places).try_acquire_owned().ok();
+        let dedicated = place.map(|place| self.shared.commands.dedicated(place));
+        Self { shared: Arc::clone(&self.shared), dedicated }
+    }
+
+    /// Whether the runtime that calls are made on needs sockets.
+    pub fn is_dedicated(&self) -> bool {
+        self.dedicated.is_some()
     }
 
     /// Where it connects to, as the user wrote it.
     pub fn url(&self) -> &str {
-        &self.0.url
+        &self.shared.url
     }
 
     /// Whether administration is possible.
     pub fn is_admin(&self) -> bool {
-        self.0.keys.borrow().admin.is_some()
+        self.shared.keys.borrow().admin.is_some()
     }
 
     /// Replaces the keys: new calls and streams go under these, open streams stay as they are.
     pub fn set_keys(&self, client_key: Option<Secret>, admin: Option<Administrator>) {
-        self.0.keys.send_replace(Keys { client: client_key, admin });
+        self.shared.keys.send_replace(Keys { client: client_key, admin });
     }
 
     /// What changes from now on: to be asked for before an attempt, so that nothing is missed while that is under way.
     pub fn changes(&self) -> Changes {
-        Changes { keys: self.0.keys.subscribe(), reached: self.0.gate.reached() }
+        Changes { keys: self.shared.keys.subscribe(), reached: self.shared.gate.reached() }
     }
 
     /// Finds a place for a stream of notifications on a connection that stands.
     pub async fn place(&self) -> Result<Place, CallError> {
-        self.0.subscriptions.lease().await.map(Place)
+        self.shared.subscriptions.lease().await.map(Place)
     }
 
     /// Opens a stream of notifications. Resolves with the server's headers, which may come with the first notification
@@ -236,16 +259,13 @@ impl Daemon {
 
     /// Sends one request and waits for its one answer.
     pub async fn unary(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
-        let (daemon, path) = (self.clone(), path(method)?);
-        let call = move || async move { again_once(|| daemon.ask(path.clone(), admin, request.clone())).await };
-        let ended = || Err(CallError::internal("the host is stopping".to_owned()));
-        self.0.crossing.make(call).await.unwrap_or_else(ended)
+        let path = path(method)?;
+        again_once(|| self.ask(path.clone(), admin, request.clone())).await
     }
 
     /// Sends one request and reads a stream of answers.
     pub async fn pages(&self, method: &Method, admin: bool, request: Bytes) -> Result<Messages, CallError> {
-        let open =
-            || async { self.stream_on(Place(self.0.commands.lease().await?), method, request.clone(), admin).await };
+        let open = || async { self.stream_on(Place(self.line().await?), method, request.clone(), admin).await };
         again_once(open).await
     }
 
@@ -254,7 +274,7 @@ impl Daemon {
     where
         S: Stream<Item = Bytes> + Send + 'static,
     {
-        let lease = self.0.commands.lease().await?;
+        let lease = self.line().await?;
         let keys = self.keys();
         let request = keys.sign(requests, admin);
         match self.grpc(&lease).client_streaming(request, path(method)?, RawCodec).await {
@@ -264,7 +284,7 @@ impl Daemon {
     }
 
     async fn ask(&self, path: PathAndQuery, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
-        let lease = self.0.commands.lease().await?;
+        let lease = self.line().await?;
         let keys = self.keys();
         match self.grpc(&lease).unary(keys.sign(request, admin), path, RawCodec).await {
             Ok(answer) => Ok(answer.into_inner()),
@@ -287,20 +307,32 @@ impl Daemon {
         }
     }
 
+    /// Finds a connection for a command.
+    async fn line(&self) -> Result<Lease, CallError> {
+        let Some(dedicated) = &self.dedicated else { return self.shared.commands.lease().await };
+        if let Some(lease) = dedicated.lease() {
+            return Ok(lease);
+        }
+        let lease = self.shared.commands.lease().await?;
+        // The daemon is there.
+        dedicated.wish();
+        Ok(lease)
+    }
+
     fn grpc(&self, lease: &Lease) -> Grpc<Exchange> {
-        let limit = self.0.max_message_size;
+        let limit = self.shared.max_message_size;
         lease.grpc().max_decoding_message_size(limit).max_encoding_message_size(limit)
     }
 
     /// Whether a content repeats one of the keys, or the private one of TLS: nobody sends that on purpose.
     pub fn is_key_in(&self, content: &[u8]) -> bool {
         let keys = self.keys();
-        let mut all = keys.all().map(str::as_bytes).chain(self.0.line_of_key.as_deref());
+        let mut all = keys.all().map(str::as_bytes).chain(self.shared.line_of_key.as_deref());
         all.any(|key| memchr::memmem::find(content, key).is_some())
     }
 
     fn keys(&self) -> Keys {
-        self.0.keys.borrow().clone()
+        self.shared.keys.borrow().clone()
     }
 }
 

@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "commands/dedicated.rs"]
+mod dedicated;
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/values.rs"]
 mod values;
 

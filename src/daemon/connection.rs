@@ -6,6 +6,7 @@
 //! that stream's affair only.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -18,8 +19,9 @@ use bytes::Bytes;
 use hyper::{client::conn::http2, rt::Executor};
 use hyper_util::rt::TokioIo;
 use tokio::{
+    net::TcpStream,
     runtime::Handle,
-    sync::{Mutex as AsyncMutex, watch},
+    sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tonic::{Request, Status, body::Body, client::Grpc};
@@ -27,6 +29,7 @@ use tonic::{Request, Status, body::Body, client::Grpc};
 use super::{
     CONNECT_TIMEOUT, PING_TIMEOUT,
     codec::RawCodec,
+    dedicated::Dedicated,
     error::{Break, CallError, innermost},
     exchange::Exchange,
     preface::Greeting,
@@ -140,7 +143,7 @@ impl Gate {
     }
 }
 
-struct Connection {
+pub(super) struct Connection {
     exchange: Exchange,
     target: Target,
     retired: AtomicBool,
@@ -170,52 +173,26 @@ impl Pool {
         if let Some(error) = self.gate.closed() {
             return Err(error);
         }
-        let attempt = self.io.spawn(connect(self.target.clone(), self.purpose, Arc::clone(&self.gate)));
+        let (target, gate) = (self.target.clone(), Arc::clone(&self.gate));
+        let reached = {
+            let target = target.clone();
+            async move { target.reach().await }
+        };
+        let attempt = self.io.spawn(Connection::make(target, reached, self.purpose, gate));
         let connected = attempt.await.unwrap_or_else(|error| Err(error.to_string()));
         let connection = connected.map_err(|cause| {
             let cause = format!("cannot connect to {}: {cause}", self.target.url());
             self.gate.close(CallError::unavailable(cause))
         })?;
         self.gate.open();
-        let connection = Arc::new(connection);
-        self.io.spawn(look_after(Arc::downgrade(&connection), self.gate.pings()));
         connections.push(Arc::clone(&connection));
         Ok(Lease::take(connection))
     }
-}
 
-/// Makes a connection that stands: the server has said its first word. Otherwise says why it does not.
-async fn connect(target: Target, purpose: Purpose, gate: Arc<Gate>) -> Result<Connection, String> {
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let seconds = CONNECT_TIMEOUT.as_secs();
-    let (said, mut greeting) = watch::channel(Greeting::Awaited);
-    let pulse = Arc::<Pulse>::default();
-    let socket = timeout_at(deadline, target.dial(said, Arc::clone(&pulse))).await;
-    let socket = socket.map_err(|_| format!("no answer within {seconds} s"))?.map_err(|error| innermost(&error))?;
-    let pings = gate.pings();
-    let window = if purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
-    let handshake = http2::Builder::new(Tasks)
-        .initial_stream_window_size(window)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake::<_, Body>(TokioIo::new(socket))
-        .await;
-    let (sender, serving) = handshake.map_err(|error| innermost(&error))?;
-    let (over, ended) = watch::channel(None);
-    tokio::spawn(serve(serving, over, pings, gate));
-    // Until its settings are there more may be sent than the server takes, which it would refuse. A peer that takes a
-    // connection and is silent is not there: a stopped process does that.
-    match timeout_at(deadline, greeting.wait_for(|said| *said != Greeting::Awaited)).await {
-        Err(_) => return Err(format!("it takes the connection and says nothing for {seconds} s")),
-        Ok(Err(_)) => return Err("the connection was dropped".to_owned()),
-        Ok(Ok(said)) => {
-            if let Greeting::Failed(cause) = &*said {
-                return Err(cause.to_string());
-            }
-        }
+    /// What a caller with many calls has beside it.
+    pub(super) fn dedicated(&self, place: OwnedSemaphorePermit) -> Arc<Dedicated> {
+        Dedicated::new(self.target.clone(), Arc::clone(&self.gate), self.io.clone(), place)
     }
-    let exchange = Exchange::new(sender);
-    let (retired, used) = (AtomicBool::new(false), Mutex::new(0));
-    Ok(Connection { exchange, target, retired, used, greeting, ended, pulse })
 }
 
 /// Asks, whenever nothing was heard for a while, whether the peer is there, and gives the connection up where it is not;
@@ -272,18 +249,66 @@ async fn serve(serving: Serving, over: watch::Sender<Option<CallError>>, pings: 
 }
 
 impl Connection {
+    /// Makes a connection that stands, on this runtime: the server has said its first word. Otherwise says why it does not.
+    pub(super) async fn make(
+        target: Target,
+        reached: impl Future<Output = io::Result<TcpStream>>,
+        purpose: Purpose,
+        gate: Arc<Gate>,
+    ) -> Result<Arc<Self>, String> {
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let seconds = CONNECT_TIMEOUT.as_secs();
+        let (said, mut greeting) = watch::channel(Greeting::Awaited);
+        let pulse = Arc::<Pulse>::default();
+        let socket = async { target.secure(reached.await?, said, Arc::clone(&pulse)).await };
+        let socket = timeout_at(deadline, socket).await;
+        let socket = socket.map_err(|_| format!("no answer within {seconds} s"))?.map_err(|error| innermost(&error))?;
+        let pings = gate.pings();
+        let window = if purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
+        let handshake = http2::Builder::new(Tasks)
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake::<_, Body>(TokioIo::new(socket))
+            .await;
+        let (sender, serving) = handshake.map_err(|error| innermost(&error))?;
+        let (over, ended) = watch::channel(None);
+        tokio::spawn(serve(serving, over, pings, Arc::clone(&gate)));
+        // Until its settings are there more may be sent than the server takes, which it would refuse. A peer that takes a
+        // connection and is silent is not there: a stopped process does that.
+        match timeout_at(deadline, greeting.wait_for(|said| *said != Greeting::Awaited)).await {
+            Err(_) => return Err(format!("it takes the connection and says nothing for {seconds} s")),
+            Ok(Err(_)) => return Err("the connection was dropped".to_owned()),
+            Ok(Ok(said)) => {
+                if let Greeting::Failed(cause) = &*said {
+                    return Err(cause.to_string());
+                }
+            }
+        }
+        let exchange = Exchange::new(sender);
+        let (retired, used) = (AtomicBool::new(false), Mutex::new(0));
+        let connection = Arc::new(Self { exchange, target, retired, used, greeting, ended, pulse });
+        tokio::spawn(look_after(Arc::downgrade(&connection), gate.pings()));
+        Ok(connection)
+    }
+
+    /// Why it ended, once it has.
+    pub(super) fn ended(&self) -> watch::Receiver<Option<CallError>> {
+        self.ended.clone()
+    }
+
     fn lives(&self) -> bool {
         !self.retired.load(Ordering::Acquire) && !self.exchange.is_closed()
     }
 
-    fn lease(self: &Arc<Self>, purpose: Purpose) -> Option<Lease> {
+    /// Finds a place on it, if it goes on and has one.
+    pub(super) fn lease(self: &Arc<Self>, purpose: Purpose) -> Option<Lease> {
         let room = match purpose {
             // One place is kept to ask whether the daemon is there. A server that takes none at all would get one: its
             // refusal is clearer than a silent wait.
             Purpose::Subscriptions => (self.limit() - 1).clamp(1, STREAMS_PER_CONNECTION),
             Purpose::Commands => usize::MAX,
         };
-        (!self.has(room)).then(|| Lease::take(Arc::clone(self)))
+        (self.lives() && !self.has(room)).then(|| Lease::take(Arc::clone(self)))
     }
 
     /// Whether at least so many calls are on it.

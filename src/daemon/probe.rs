@@ -102,7 +102,7 @@ impl Daemon {
     /// an answer.
     pub async fn alive(&self) -> Result<(), CallError> {
         let path = liveness().ok_or_else(|| CallError::internal("nothing to ask by"))?;
-        let lease = self.0.commands.lease().await?;
+        let lease = self.shared.commands.lease().await?;
         match self.grpc(&lease).unary(Request::new(Bytes::new()), path, RawCodec).await {
             Ok(_) => Ok(()),
             Err(status) => Err(lease.failed(&status).await),

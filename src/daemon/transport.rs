@@ -105,9 +105,18 @@ impl Target {
         Ok(addresses.collect())
     }
 
-    /// Makes a socket, TLS included, that tells what the server says first.
-    pub(super) async fn dial(&self, greeting: watch::Sender<Greeting>, pulse: Arc<Pulse>) -> io::Result<Socket> {
-        let stream = reach(self.resolve().await?).await?;
+    /// Connects to the host.
+    pub(super) async fn reach(&self) -> io::Result<TcpStream> {
+        reach(self.resolve().await?).await
+    }
+
+    /// Makes a socket of a connection, TLS included, that tells what the server says first.
+    pub(super) async fn secure(
+        &self,
+        stream: TcpStream,
+        greeting: watch::Sender<Greeting>,
+        pulse: Arc<Pulse>,
+    ) -> io::Result<Socket> {
         let stream = match &self.tls {
             None => Stream::Plain(stream),
             Some(tls) => Stream::Tls(Box::new(tls.handshake(&self.host, stream).await?), tls.clone()),

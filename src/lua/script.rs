@@ -46,6 +46,9 @@ pub const LOADING: Duration = Duration::from_secs(10);
 /// How long a script may take to say what it wants to keep, from when it is asked.
 pub const SAVING: Duration = Duration::from_secs(5);
 
+/// What a thread is told of its sockets at one time; room for more would be taken from the start, for hundreds of scripts.
+const SOCKET_EVENTS: usize = 16;
+
 /// A script that is loaded on its own thread and waits to be started or let go: dropping it ends its thread.
 pub struct Prepared {
     script: Script,
@@ -122,7 +125,9 @@ impl Prepared {
             let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
             let loaded = load::load(&spec, &reporter, admin, alarm);
             drop(spec);
-            run(loaded, ready, |script| Worker::new(script, daemon, mailbox, counters, used));
+            let daemon = daemon.as_ref().map(Daemon::dedicated);
+            let has_sockets = daemon.as_ref().is_some_and(Daemon::is_dedicated);
+            run(loaded, ready, has_sockets, |script| Worker::new(script, daemon, mailbox, counters, used));
             end.send_replace(true);
         };
         let thread_name: String = name.chars().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect();
@@ -170,10 +175,15 @@ pub(super) fn unfinished(name: &str, place: Option<&Place>) -> Diagnostic {
 fn run(
     loaded: Result<load::Loaded, Vec<Diagnostic>>,
     ready: oneshot::Sender<Result<Ready, Vec<Diagnostic>>>,
+    has_sockets: bool,
     worker: impl FnOnce(load::Loaded) -> Worker,
 ) {
-    // Timers and nothing else: sockets are the I/O thread's.
-    let runtime = runtime::Builder::new_current_thread().enable_time().build();
+    let mut runtime = runtime::Builder::new_current_thread();
+    runtime.enable_time();
+    if has_sockets {
+        runtime.enable_io().max_io_events_per_tick(SOCKET_EVENTS);
+    }
+    let runtime = runtime.build();
     let runtime = runtime.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())]);
     match loaded.and_then(|script| Ok((script, runtime?))) {
         Ok((mut script, runtime)) => {
