@@ -37,7 +37,7 @@ use codec::RawCodec;
 pub use connection::STREAMS_PER_CONNECTION;
 pub(crate) use connection::pauses;
 use connection::{Gate, Lease, Pool, Purpose};
-use dedicated::{Dedicated, places};
+use dedicated::Dedicated;
 pub use error::{CallError, Disposition};
 use exchange::Exchange;
 pub use probe::{Probe, Reached, Secured};
@@ -147,7 +147,7 @@ struct Shared {
     gate: Arc<Gate>,
     subscriptions: Pool,
     commands: Pool,
-    /// Of those who may have a connection of their own.
+    /// For those who may have a connection of their own.
     places: Arc<Semaphore>,
 }
 
@@ -197,7 +197,8 @@ impl Settings {
 impl Daemon {
     /// Checks the settings. Nothing is connected before the first call.
     ///
-    /// Called on the runtime that is to own the sockets; calls may then come from any thread with tokio's timers.
+    /// Called on the runtime that is to own the sockets; calls may then come from any thread with tokio's
+    /// timers, but for those of a [dedicated](Self::dedicated) handle.
     pub fn new(settings: Settings) -> Result<Self, CallError> {
         let Settings { url, tls, client_key, admin, max_message_size } = settings;
         let target = Target::new(&url, &tls)?;
@@ -207,23 +208,31 @@ impl Daemon {
         let commands = Pool::new(target, Purpose::Commands, io, Arc::clone(&gate));
         let keys = watch::Sender::new(Keys { client: client_key, admin });
         let line_of_key = tls.line_of_key();
-        let shared =
-            Shared { url, max_message_size, keys, line_of_key, gate, subscriptions, commands, places: places() };
+        let shared = Shared {
+            url,
+            max_message_size,
+            keys,
+            line_of_key,
+            gate,
+            subscriptions,
+            commands,
+            places: Arc::new(Semaphore::new(0)),
+        };
         Ok(Self { shared: Arc::new(shared), dedicated: None })
     }
 
-    /// A handle for somebody who makes all calls on one thread: while they are many, they go by a connection of their own,
-    /// which lives there. Without one, where the process may have too few descriptors.
-    #[must_use]
-    pub fn dedicated(&self) -> Self {
-        let place = Arc::clone(&self.shared.places).try_acquire_owned().ok();
-        let dedicated = place.map(|place| self.shared.commands.dedicated(place));
-        Self { shared: Arc::clone(&self.shared), dedicated }
+    /// Lets so many more have a connection of their own at one time, see [`dedicated`](Self::dedicated).
+    pub fn offer(&self, places: usize) {
+        self.shared.places.add_permits(places);
     }
 
-    /// Whether the runtime that calls are made on needs sockets.
-    pub fn is_dedicated(&self) -> bool {
-        self.dedicated.is_some()
+    /// A handle for somebody who makes all calls on one thread, by a runtime with sockets: while they are many, they go by
+    /// a connection of their own, which lives there. None, where no place is left.
+    #[must_use]
+    pub fn dedicated(&self) -> Option<Self> {
+        let place = Arc::clone(&self.shared.places).try_acquire_owned().ok()?;
+        let dedicated = Some(self.shared.commands.dedicated(place));
+        Some(Self { shared: Arc::clone(&self.shared), dedicated })
     }
 
     /// Where it connects to, as the user wrote it.
@@ -260,13 +269,13 @@ impl Daemon {
     /// Sends one request and waits for its one answer.
     pub async fn unary(&self, method: &Method, admin: bool, request: Bytes) -> Result<Bytes, CallError> {
         let path = path(method)?;
-        again_once(|| self.ask(path.clone(), admin, request.clone())).await
+        self.again(|| self.ask(path.clone(), admin, request.clone())).await
     }
 
     /// Sends one request and reads a stream of answers.
     pub async fn pages(&self, method: &Method, admin: bool, request: Bytes) -> Result<Messages, CallError> {
         let open = || async { self.stream_on(Place(self.line().await?), method, request.clone(), admin).await };
-        again_once(open).await
+        self.again(open).await
     }
 
     /// Sends a stream of requests and waits for its one answer. It is the caller's to make that stream again.
@@ -304,6 +313,20 @@ impl Daemon {
         match self.grpc(&lease).server_streaming(request, path(method)?, RawCodec).await {
             Ok(answer) => Ok(Messages { streaming: answer.into_inner(), keys, failure: None, lease }),
             Err(status) => Err(keys.hide(lease.failed(&status).await)),
+        }
+    }
+
+    /// Makes a call, and again where the daemon never looked at it: once for each connection that it may have gone by.
+    async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let mut left = 1 + usize::from(self.dedicated.is_some());
+        loop {
+            match attempt().await {
+                Err(error) if error.disposition == Disposition::Again && left > 0 => left -= 1,
+                outcome => return outcome,
+            }
         }
     }
 
@@ -389,17 +412,6 @@ impl Changes {
             _ = self.keys.changed(), if unauthorised => {}
             () = std::future::pending() => {}
         }
-    }
-}
-
-/// Makes a call, and once more where the daemon never looked at it.
-async fn again_once<T, F>(attempt: impl Fn() -> F) -> Result<T, CallError>
-where
-    F: Future<Output = Result<T, CallError>>,
-{
-    match attempt().await {
-        Err(error) if error.disposition == Disposition::Again => attempt().await,
-        outcome => outcome,
     }
 }
 

@@ -132,8 +132,8 @@ impl Simulator {
         self.serving.0.restart(&self.shared)
     }
 
-    /// Stops, and has another daemon serve at the same address, with options of its own but for where and how it listens. It
-    /// goes on until the handles to both are dropped.
+    /// Stops, and has another daemon serve at the same address, with options of its own but for where and how it listens.
+    /// The listener is both's from then on: it is stopped by either, and when the handles to both are dropped.
     pub async fn replace(&self, options: Options) -> io::Result<Self> {
         self.stop().await;
         let other = Self { shared: Shared::new(World::new(options)), serving: Arc::clone(&self.serving) };

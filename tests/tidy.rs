@@ -42,7 +42,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("hyper", &["daemon", "simulator", "cli/listen"]),
     ("prometheus_client", &["cli/listen"]),
     ("procfs", &["cli/listen"]),
-    ("rustix", &["cli/service", "daemon/dedicated", "report/journal", "report/sink"]),
+    ("rustix", &["cli/serve", "cli/service", "report/journal", "report/sink"]),
     ("clap", &["cli"]),
     ("rustyline", &["cli"]),
     ("notify", &["engine/watch"]),

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
+use rustix::process::{Resource, getrlimit};
 use serde_json::{Value as Json, json};
 use tokio::{
     runtime, select,
@@ -56,6 +57,21 @@ const FILE_THREADS: usize = 4;
 /// They do not end before the host does.
 const FOR_EVER: Duration = Duration::from_hours(1_000_000);
 
+/// Descriptors that are left to everything else, and how many a script takes that may have a connection of its own, with it
+/// and while it is replaced by another.
+const DESCRIPTORS: u64 = 64;
+const DESCRIPTORS_OF_SCRIPT: u64 = 8;
+
+/// What no host needs more of.
+const MOST_CONNECTIONS_OF_SCRIPTS: usize = 1000;
+
+/// How many scripts may have a connection of their own.
+fn connections_of_scripts() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let scripts = descriptors.saturating_sub(DESCRIPTORS) / DESCRIPTORS_OF_SCRIPT;
+    usize::try_from(scripts).unwrap_or(usize::MAX).min(MOST_CONNECTIONS_OF_SCRIPTS)
+}
+
 /// An end with an exit code, and what is to be said of it.
 struct End {
     code: u8,
@@ -77,6 +93,7 @@ fn host(arguments: &Run, sources: Sources<'_>, reporter: &Reporter, service: &Se
     drop(runtime.spawn_blocking(Catalog::embedded));
     let done = runtime.block_on(async {
         let daemon = Daemon::new(found.settings).map_err(|error| usage(error.message))?;
+        daemon.offer(connections_of_scripts());
         serve(arguments, (sources, found.key_files), &daemon, reporter, service).await
     });
     // A resolver that hangs must not hold up the end.

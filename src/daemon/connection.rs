@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
     runtime::Handle,
-    sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, watch},
+    sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, OwnedSemaphorePermit, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tonic::{Request, Status, body::Body, client::Grpc};
@@ -51,6 +51,9 @@ const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW * STREAMS_PER_CONNECTION as u32
 /// A command's answer may be a photo or an attachment: wider, so that a download is not bound by round trips.
 const COMMAND_WINDOW: u32 = 1024 * 1024;
 
+/// Bytes that the calls of one caller may have under way: what waits here is not counted to a script's memory.
+const DEDICATED_WINDOW: u32 = 8 * COMMAND_WINDOW;
+
 /// With [`PING_TIMEOUT`], what a half-dead peer costs at most before it is noticed: 18 s, idle or busy. It is asked by a
 /// call of its own: gRPC servers end a connection that carries more than a few of HTTP/2's pings in five minutes. Doubled
 /// for a daemon that finds it too often all the same, up to [`LONGEST_PING_INTERVAL`]; what the network loses is then
@@ -72,6 +75,8 @@ pub(super) enum Purpose {
     Subscriptions,
     /// Short calls, any number on one connection; beyond the daemon's limit they wait for each other.
     Commands,
+    /// The same, of one caller.
+    Dedicated,
 }
 
 pub(super) struct Pool {
@@ -90,11 +95,14 @@ pub(super) struct Gate {
     reached: watch::Sender<()>,
     /// How often a new connection asks whether its peer is there.
     pings: Mutex<Duration>,
+    /// Whose turn it is to make a connection beside those of the pools.
+    turn: AsyncMutex<()>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { failure: Mutex::default(), reached: watch::Sender::default(), pings: Mutex::new(PING_INTERVAL) }
+        let (failure, reached, turn) = Default::default();
+        Self { failure, reached, pings: Mutex::new(PING_INTERVAL), turn }
     }
 }
 
@@ -114,6 +122,12 @@ impl Gate {
     fn closed(&self) -> Option<CallError> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.as_ref().filter(|failure| Instant::now() < failure.until).map(|failure| failure.error.clone())
+    }
+
+    /// Waits until nobody else makes a connection beside those of the pools; none where the daemon cannot be reached then.
+    pub(super) async fn turn(&self) -> Option<AsyncMutexGuard<'_, ()>> {
+        let turn = self.turn.lock().await;
+        self.closed().is_none().then_some(turn)
     }
 
     fn open(&self) {
@@ -264,10 +278,14 @@ impl Connection {
         let socket = timeout_at(deadline, socket).await;
         let socket = socket.map_err(|_| format!("no answer within {seconds} s"))?.map_err(|error| innermost(&error))?;
         let pings = gate.pings();
-        let window = if purpose == Purpose::Commands { COMMAND_WINDOW } else { STREAM_WINDOW };
+        let (window, connection_window) = match purpose {
+            Purpose::Subscriptions => (STREAM_WINDOW, CONNECTION_WINDOW),
+            Purpose::Commands => (COMMAND_WINDOW, CONNECTION_WINDOW),
+            Purpose::Dedicated => (COMMAND_WINDOW, DEDICATED_WINDOW),
+        };
         let handshake = http2::Builder::new(Tasks)
             .initial_stream_window_size(window)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_connection_window_size(connection_window)
             .handshake::<_, Body>(TokioIo::new(socket))
             .await;
         let (sender, serving) = handshake.map_err(|error| innermost(&error))?;
@@ -291,11 +309,6 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Why it ended, once it has.
-    pub(super) fn ended(&self) -> watch::Receiver<Option<CallError>> {
-        self.ended.clone()
-    }
-
     fn lives(&self) -> bool {
         !self.retired.load(Ordering::Acquire) && !self.exchange.is_closed()
     }
@@ -306,7 +319,7 @@ impl Connection {
             // One place is kept to ask whether the daemon is there. A server that takes none at all would get one: its
             // refusal is clearer than a silent wait.
             Purpose::Subscriptions => (self.limit() - 1).clamp(1, STREAMS_PER_CONNECTION),
-            Purpose::Commands => usize::MAX,
+            Purpose::Commands | Purpose::Dedicated => usize::MAX,
         };
         (self.lives() && !self.has(room)).then(|| Lease::take(Arc::clone(self)))
     }

@@ -4,47 +4,38 @@
 //! woken by it, which costs more than all else of the call, and each of the two frees memory of the other's. On a
 //! connection that lives on the thread of its caller nothing crosses. It is opened beside the calls once they are many, and
 //! nobody waits for it; few calls are not worth it, as a connection is kept up by asking whether the daemon is there.
-//!
-//! A thread with sockets takes some descriptors, busy or not, so not every caller may have some: hosts with hundreds of
-//! scripts get by with few descriptors.
+//! Whatever becomes of it, calls have the shared one: only what was on it when it broke fails with it.
 
 use std::{
-    io, mem,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use rustix::process::{Resource, getrlimit};
 use tokio::{
     net::TcpStream,
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until, timeout_at},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
+    CONNECT_TIMEOUT,
     connection::{Connection, Gate, Lease, Purpose},
     transport::Target,
 };
 
 /// Calls within [`SPELL`] that are many.
-const MANY: u32 = 16;
+const MANY: u32 = 64;
 
 const SPELL: Duration = Duration::from_secs(1);
 
-/// For how long calls may be few before the connection is closed, or before one that failed is tried again.
+/// For how long calls may be few before the connection is closed.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// One in so many of the process's descriptors is a caller's that may have a connection: with it and what waits for what
-/// comes on it, it takes four.
-const SHARE: u64 = 16;
-
-/// Who may have a connection.
-pub(super) fn places() -> Arc<Semaphore> {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let places = usize::try_from(descriptors / SHARE).unwrap_or(usize::MAX);
-    Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)))
-}
+/// How long after an attempt the next one may be made, whatever came of it: a daemon that takes one more connection for a
+/// moment only would fail the calls on it each time.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// What one caller has for itself. Calls are made on the runtime that the connection is to live on, which needs sockets.
 pub(super) struct Dedicated {
@@ -58,8 +49,8 @@ pub(super) struct Dedicated {
 
 struct State {
     connection: Option<Arc<Connection>>,
-    /// Whether a task looks after it, or makes it.
-    is_kept: bool,
+    /// When an attempt may be made; none while one is under way.
+    next_try: Option<Instant>,
     /// Calls since the spell began.
     calls: u32,
     spell: Instant,
@@ -70,7 +61,7 @@ struct State {
 impl Dedicated {
     pub(super) fn new(target: Target, gate: Arc<Gate>, sockets: Handle, place: OwnedSemaphorePermit) -> Arc<Self> {
         let now = Instant::now();
-        let state = State { connection: None, is_kept: false, calls: 0, spell: now, busy: now };
+        let state = State { connection: None, next_try: Some(now), calls: 0, spell: now, busy: now };
         Arc::new(Self { target, gate, sockets, state: Mutex::new(state), _place: place })
     }
 
@@ -84,26 +75,52 @@ impl Dedicated {
         if state.calls >= MANY {
             state.busy = now;
         }
-        state.connection.as_ref().and_then(|connection| connection.lease(Purpose::Commands))
+        let lease = state.connection.as_ref()?.lease(Purpose::Dedicated);
+        if lease.is_none() {
+            // It goes on for the calls that are on it.
+            state.connection = None;
+        }
+        lease
     }
 
-    /// Makes a connection beside what else goes on, where calls are many and there is none.
+    /// Makes a connection beside what else goes on, where calls are many and there is none. The daemon is there.
     pub(super) fn wish(self: &Arc<Self>) {
         let mut state = self.state();
-        if state.calls >= MANY && !mem::replace(&mut state.is_kept, true) {
-            let kept = Kept(Arc::downgrade(self));
-            tokio::spawn(kept.keep(self.connect()));
+        let may_try = state.next_try.is_some_and(|at| at <= Instant::now());
+        if state.calls >= MANY && state.connection.is_none() && may_try {
+            state.next_try = None;
+            tokio::spawn(keep(Arc::downgrade(self), self.connect()));
         }
     }
 
-    /// Makes a connection that lives on this runtime.
-    fn connect(&self) -> impl Future<Output = Result<Arc<Connection>, String>> + Send + use<> {
-        let (target, sockets) = (self.target.clone(), self.sockets.clone());
-        let reached = async move {
-            let stream = sockets.spawn(async move { target.reach().await?.into_std() });
-            TcpStream::from_std(stream.await.map_err(io::Error::other)??)
-        };
-        Connection::make(self.target.clone(), reached, Purpose::Commands, Arc::clone(&self.gate))
+    /// Makes a connection that lives on this runtime; of all callers one at a time.
+    fn connect(&self) -> impl Future<Output = Option<Arc<Connection>>> + Send + use<> {
+        let (target, gate, sockets) = (self.target.clone(), Arc::clone(&self.gate), self.sockets.clone());
+        async move {
+            let turn = gate.turn().await?;
+            let host = target.clone();
+            let reached = async move {
+                let reached = async move { timeout(CONNECT_TIMEOUT, host.reach()).await??.into_std() };
+                TcpStream::from_std(sockets.spawn(reached).await.map_err(io::Error::other)??)
+            };
+            let connection = Connection::make(target, reached, Purpose::Dedicated, Arc::clone(&gate)).await;
+            drop(turn);
+            connection.ok()
+        }
+    }
+
+    /// Until when it needs this connection, as far as is known; lets it go where that is over.
+    fn needs(&self, kept: &Weak<Connection>) -> Option<Instant> {
+        let mut state = self.state();
+        if !Weak::ptr_eq(&Arc::downgrade(state.connection.as_ref()?), kept) {
+            return None;
+        }
+        let until = state.busy + QUIET;
+        if until <= Instant::now() {
+            state.connection = None;
+            return None;
+        }
+        Some(until)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,43 +128,17 @@ impl Dedicated {
     }
 }
 
-/// The task that looks after a connection. Dropped, the next call may ask for another.
-struct Kept(Weak<Dedicated>);
-
-impl Kept {
-    async fn keep(self, connected: impl Future<Output = Result<Arc<Connection>, String>>) {
-        // A daemon that takes no further connection may take one later: calls have the shared one.
-        let connection = connected.await.ok();
-        let mut ended = connection.as_ref().map(|connection| connection.ended());
-        if let Some(owner) = self.0.upgrade() {
-            owner.state().connection = connection;
-        }
-        loop {
-            let Some(busy) = self.0.upgrade().map(|owner| owner.state().busy) else { return };
-            if busy.elapsed() >= QUIET {
-                return;
-            }
-            match &mut ended {
-                None => sleep_until(busy + QUIET).await,
-                Some(ended) => {
-                    if timeout_at(busy + QUIET, ended.wait_for(Option::is_some)).await.is_ok() {
-                        return;
-                    }
-                }
-            }
-        }
+/// Hands a connection over to whom it is for, and takes it back when calls have been few for a while.
+async fn keep(owner: Weak<Dedicated>, connected: impl Future<Output = Option<Arc<Connection>>>) {
+    let connection = connected.await;
+    let kept = connection.as_ref().map(Arc::downgrade);
+    if let Some(owner) = owner.upgrade() {
+        let mut state = owner.state();
+        state.next_try = Some(Instant::now() + PAUSE);
+        state.connection = connection;
     }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Some(owner) = self.0.upgrade() {
-            let mut state = owner.state();
-            state.is_kept = false;
-            // Calls that are on it keep it until they end.
-            let closed = state.connection.take();
-            drop(state);
-            drop(closed);
-        }
+    let Some(kept) = kept else { return };
+    while let Some(until) = owner.upgrade().and_then(|owner| owner.needs(&kept)) {
+        sleep_until(until).await;
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing here waits for a handler. What the control plane says goes through the mailbox, in order.
 
 use std::{
-    mem,
+    io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::Value as Json;
 use tokio::{
-    runtime,
+    runtime::{self, Runtime},
     sync::{oneshot, watch},
     time::{Instant, timeout, timeout_at},
 };
@@ -125,9 +125,7 @@ impl Prepared {
             let admin = daemon.as_ref().is_some_and(Daemon::is_admin);
             let loaded = load::load(&spec, &reporter, admin, alarm);
             drop(spec);
-            let daemon = daemon.as_ref().map(Daemon::dedicated);
-            let has_sockets = daemon.as_ref().is_some_and(Daemon::is_dedicated);
-            run(loaded, ready, has_sockets, |script| Worker::new(script, daemon, mailbox, counters, used));
+            run(loaded, ready, daemon, |script, daemon| Worker::new(script, daemon, mailbox, counters, used));
             end.send_replace(true);
         };
         let thread_name: String = name.chars().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect();
@@ -175,28 +173,38 @@ pub(super) fn unfinished(name: &str, place: Option<&Place>) -> Diagnostic {
 fn run(
     loaded: Result<load::Loaded, Vec<Diagnostic>>,
     ready: oneshot::Sender<Result<Ready, Vec<Diagnostic>>>,
-    has_sockets: bool,
-    worker: impl FnOnce(load::Loaded) -> Worker,
+    daemon: Option<Daemon>,
+    worker: impl FnOnce(load::Loaded, Option<Daemon>) -> Worker,
 ) {
-    let mut runtime = runtime::Builder::new_current_thread();
-    runtime.enable_time();
-    if has_sockets {
-        runtime.enable_io().max_io_events_per_tick(SOCKET_EVENTS);
-    }
-    let runtime = runtime.build();
-    let runtime = runtime.map_err(|error| vec![Diagnostic::error("script-failed", error.to_string())]);
-    match loaded.and_then(|script| Ok((script, runtime?))) {
-        Ok((mut script, runtime)) => {
+    let told = |error: io::Error| vec![Diagnostic::error("script-failed", error.to_string())];
+    match loaded.and_then(|script| Ok((script, runtime_for(daemon).map_err(told)?))) {
+        Ok((mut script, (runtime, daemon))) => {
             let told = Ready { keeps_state: script.keeps_state(), warnings: mem::take(&mut script.warnings) };
             if ready.send(Ok(told)).is_ok() {
                 // The VM is gone then, and nobody else may want what it held.
-                if runtime.block_on(worker(script).work()) > WORTH_RELEASING_AT_END {
+                if runtime.block_on(worker(script, daemon).work()) > WORTH_RELEASING_AT_END {
                     heap::release();
                 }
             }
         }
         Err(mistakes) => drop(ready.send(Err(mistakes))),
     }
+}
+
+/// What a script's thread runs by, and how its calls go: by a connection on it, where it gets a place and sockets, else as
+/// everybody's.
+fn runtime_for(daemon: Option<Daemon>) -> io::Result<(Runtime, Option<Daemon>)> {
+    let builder = || {
+        let mut builder = runtime::Builder::new_current_thread();
+        builder.enable_time();
+        builder
+    };
+    if let Some(dedicated) = daemon.as_ref().and_then(Daemon::dedicated)
+        && let Ok(runtime) = builder().enable_io().max_io_events_per_tick(SOCKET_EVENTS).build()
+    {
+        return Ok((runtime, Some(dedicated)));
+    }
+    Ok((builder().build()?, daemon))
 }
 
 impl Script {

@@ -7,7 +7,7 @@ use olvid_rules::{
     daemon::{CallError, Daemon, Secret, Settings},
     report::ReloadResult,
     schema::Catalog,
-    simulator::{Options, Simulator},
+    simulator::{Options, Reply, Simulator},
 };
 use tokio::time;
 
@@ -17,15 +17,16 @@ use crate::{
 };
 
 /// Calls that are many, and enough for a connection to be made beside them.
-const MANY: usize = 100;
+const MANY: usize = 70;
 
 /// Longer than it takes calls to be few again.
 const QUIET: Duration = Duration::from_secs(31);
 
 /// A daemon in this runtime, as a caller sees it who has a connection if need be; and what lies between.
 struct Line {
-    _simulator: Simulator,
+    simulator: Simulator,
     proxy: Proxy,
+    daemon: Daemon,
     caller: Daemon,
 }
 
@@ -33,9 +34,12 @@ impl Line {
     async fn new() -> Self {
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let proxy = Proxy::start(simulator.address()).await;
-        let caller = Daemon::new(Settings::new(proxy.url(), Secret::new("bot").unwrap())).unwrap().dedicated();
-        assert!(caller.is_dedicated());
-        Self { _simulator: simulator, proxy, caller }
+        let daemon = Daemon::new(Settings::new(proxy.url(), Secret::new("bot").unwrap())).unwrap();
+        assert!(daemon.dedicated().is_none(), "no place is left before there is one");
+        daemon.offer(1);
+        let caller = daemon.dedicated().unwrap();
+        assert!(daemon.dedicated().is_none());
+        Self { simulator, proxy, daemon, caller }
     }
 
     async fn call(&self) -> Result<Bytes, CallError> {
@@ -43,14 +47,27 @@ impl Line {
         in_time(self.caller.unary(&command.method, false, Bytes::new())).await
     }
 
-    /// Calls until so many connections are open.
-    async fn busy(&self, connections: usize) {
+    /// Calls until calls go by another connection than the first.
+    async fn busy(&self) {
         let connected = async {
-            while self.proxy.open() != connections {
-                self.call().await.unwrap();
+            loop {
+                for _ in 0..MANY {
+                    self.call().await.unwrap();
+                }
+                if self.proxy.open() == 2 && self.passes_by_the_first().await {
+                    return;
+                }
             }
         };
         in_time(connected).await;
+    }
+
+    /// Whether a call gets through while the connection that was opened first carries nothing.
+    async fn passes_by_the_first(&self) -> bool {
+        self.proxy.set_first(Way::Up, Flow::Stall);
+        let passed = time::timeout(Duration::from_millis(200), self.call()).await;
+        self.proxy.set_first(Way::Up, Flow::Pass);
+        passed.is_ok()
     }
 
     async fn open(&self, connections: usize) {
@@ -79,32 +96,58 @@ async fn a_caller_of_many_has_a_connection_while_they_are_many() {
         line.call().await.unwrap();
     }
     assert_eq!(line.proxy.taken(), 1, "few go by the shared one");
-    line.busy(2).await;
-    // The shared one carries nothing any more: nobody needs it to get through.
-    line.proxy.set_first(Way::Up, Flow::Stall);
-    for _ in 0..MANY {
-        line.call().await.unwrap();
-    }
-    line.proxy.set_first(Way::Up, Flow::Pass);
+    line.busy().await;
     later(QUIET, line.open(1)).await;
     for _ in 0..10 {
         line.call().await.unwrap();
     }
     assert_eq!(line.proxy.taken(), 2);
-    line.busy(2).await;
+    line.busy().await;
     assert_eq!(line.proxy.taken(), 3, "many once more");
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_costs_the_calls_on_it_and_is_made_again() {
     let line = Line::new().await;
-    line.busy(2).await;
+    line.busy().await;
     line.proxy.reset(usize::MAX);
     let failed = async { while line.call().await.is_ok() {} };
     in_time(failed).await;
     while line.call().await.is_err() {}
-    line.busy(2).await;
+    for _ in 0..MANY {
+        line.call().await.unwrap();
+    }
+    assert_eq!(line.proxy.taken(), 3, "the shared one is there; another is not tried at once");
+    later(QUIET, async {}).await;
+    line.busy().await;
     assert_eq!(line.proxy.taken(), 4);
+}
+
+#[tokio::test]
+async fn a_daemon_that_drains_both_connections_fails_no_call() {
+    let line = Line::new().await;
+    line.busy().await;
+    // Each has a call that goes on, so that neither is closed when the daemon says farewell.
+    line.simulator.script("identity_get", Reply::Never, 2);
+    let (other, caller) = (line.daemon.clone(), line.caller.clone());
+    let pending = [other, caller].map(|daemon| {
+        tokio::spawn(async move {
+            let command = Catalog::embedded().command("identity_get").unwrap();
+            daemon.unary(&command.method, false, Bytes::new()).await
+        })
+    });
+    in_time(async {
+        while !line.simulator.unplayed().is_empty() {
+            time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    line.simulator.go_away();
+    for _ in 0..MANY {
+        line.call().await.unwrap();
+    }
+    assert!(pending.iter().all(|call| !call.is_finished()));
+    assert_eq!(line.proxy.taken(), 3);
 }
 
 #[tokio::test]
@@ -120,8 +163,9 @@ async fn one_that_cannot_be_made_is_done_without() {
         line.call().await.unwrap();
     }
     assert_eq!(line.proxy.taken(), 1, "it is not tried at each call");
+    // Though calls go on meanwhile.
     later(QUIET, async {}).await;
-    line.busy(2).await;
+    line.busy().await;
 }
 
 #[tokio::test]

@@ -122,6 +122,7 @@ impl Setup {
             max_message_size: 64 << 20,
         };
         let daemon = Daemon::new(settings).unwrap();
+        daemon.offer(10);
         let events = Arc::new(Mutex::new(Vec::new()));
         let changed = watch::Sender::new(());
         let (log, signal) = (Arc::clone(&events), changed.clone());
