@@ -5,8 +5,10 @@
 
 #[path = "tls/front.rs"]
 mod front;
+#[path = "support/proxy.rs"]
+mod proxy;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use front::{Certificates, Front, Kind};
@@ -16,7 +18,9 @@ use olvid_rules::{
     schema::{Catalog, Method, json},
     simulator::{Options, Reply, Simulator},
 };
+use proxy::{Flow, Proxy, Way};
 use serde_json::json;
+use tokio::time::timeout;
 
 /// How long anything may take: far more than it needs on a loaded machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -315,6 +319,37 @@ async fn a_command_that_the_daemon_did_not_look_at_is_sent_again() {
     for _ in 0..20 {
         assert_eq!(whoami(&daemon).await.as_deref(), Ok("bot"));
     }
+}
+
+#[tokio::test]
+async fn a_connection_of_a_caller_s_own_shows_and_asks_for_the_same_certificates() {
+    let certificates = Certificates::new();
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let front = Front::start(Kind::Mutual("server"), &certificates, simulator.address()).await;
+    let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], front.port))).await;
+    let url = format!("https://localhost:{}", proxy.port());
+    let daemon = Daemon::new(settings(&url, Given { ours: Some("client"), ..CA }, &certificates)).unwrap();
+    daemon.offer(1);
+    let caller = daemon.dedicated().unwrap();
+    let on_its_thread = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for _ in 0..1000 {
+                assert_eq!(whoami(&caller).await.as_deref(), Ok("bot"));
+                if proxy.open() == 2 {
+                    // What passes now goes by the second.
+                    proxy.set_first(Way::Up, Flow::Stall);
+                    let passed = timeout(Duration::from_secs(1), whoami(&caller)).await;
+                    proxy.set_first(Way::Up, Flow::Pass);
+                    if passed.is_ok_and(|answer| answer.as_deref() == Ok("bot")) {
+                        return true;
+                    }
+                }
+            }
+            false
+        })
+    });
+    assert!(within(on_its_thread).await.unwrap());
 }
 
 #[test]
