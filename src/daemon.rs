@@ -316,7 +316,8 @@ impl Daemon {
         }
     }
 
-    /// Makes a call, and again where the daemon never looked at it: once for each connection that it may have gone by.
+    /// Makes a call, and again where the daemon never looked at it: once, or twice where the first connection was not the
+    /// shared one, as that may have ended just so.
     async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, CallError>>,

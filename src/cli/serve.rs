@@ -57,8 +57,8 @@ const FILE_THREADS: usize = 4;
 /// They do not end before the host does.
 const FOR_EVER: Duration = Duration::from_hours(1_000_000);
 
-/// Descriptors that are left to everything else, and how many a script takes that may have a connection of its own, with it
-/// and while it is replaced by another.
+/// Descriptors that are left to everything else, and how many there are to be for each script that may have a connection of
+/// its own: it takes four, and the connection one. A script that replaces another takes a place beside it.
 const DESCRIPTORS: u64 = 64;
 const DESCRIPTORS_OF_SCRIPT: u64 = 8;
 

@@ -7,7 +7,6 @@
 //! Whatever becomes of it, calls have the shared one: only what was on it when it broke fails with it.
 
 use std::{
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -15,7 +14,7 @@ use std::{
 use tokio::{
     net::TcpStream,
     runtime::Handle,
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -25,7 +24,7 @@ use super::{
     transport::Target,
 };
 
-/// Calls within [`SPELL`] that are many.
+/// Calls within one [`SPELL`] that are many. Spells follow each other, the first call after one begins the next.
 const MANY: u32 = 64;
 
 const SPELL: Duration = Duration::from_secs(1);
@@ -97,14 +96,22 @@ impl Dedicated {
     fn connect(&self) -> impl Future<Output = Option<Arc<Connection>>> + Send + use<> {
         let (target, gate, sockets) = (self.target.clone(), Arc::clone(&self.gate), self.sockets.clone());
         async move {
-            let turn = gate.turn().await?;
-            let host = target.clone();
-            let reached = async move {
-                let reached = async move { timeout(CONNECT_TIMEOUT, host.reach()).await??.into_std() };
-                TcpStream::from_std(sockets.spawn(reached).await.map_err(io::Error::other)??)
-            };
-            let connection = Connection::make(target, reached, Purpose::Dedicated, Arc::clone(&gate)).await;
-            drop(turn);
+            let (pass, passed) = oneshot::channel();
+            let (made, is_made) = oneshot::channel::<()>();
+            let (host, turns) = (target.clone(), Arc::clone(&gate));
+            // The turn is kept there: this thread may be busy with something else meanwhile, or never come back.
+            sockets.spawn(async move {
+                let Some(_turn) = turns.turn().await.filter(|_| !pass.is_closed()) else { return };
+                let reached = timeout(CONNECT_TIMEOUT, host.reach()).await;
+                let Ok(Ok(Ok(stream))) = reached.map(|reached| reached.map(TcpStream::into_std)) else { return };
+                if pass.send(stream).is_ok() {
+                    drop(timeout(CONNECT_TIMEOUT, is_made).await);
+                }
+            });
+            let stream = passed.await.ok()?;
+            let reached = async { TcpStream::from_std(stream) };
+            let connection = Connection::make(target, reached, Purpose::Dedicated, gate).await;
+            drop(made);
             connection.ok()
         }
     }
