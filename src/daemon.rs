@@ -197,8 +197,8 @@ impl Settings {
 impl Daemon {
     /// Checks the settings. Nothing is connected before the first call.
     ///
-    /// Called on the runtime that is to own the sockets; calls may then come from any thread with tokio's
-    /// timers, but for those of a [dedicated](Self::dedicated) handle.
+    /// Called on the runtime that is to own the sockets; calls may then come from any thread with tokio's timers, but
+    /// for those of a [dedicated](Self::dedicated) handle.
     pub fn new(settings: Settings) -> Result<Self, CallError> {
         let Settings { url, tls, client_key, admin, max_message_size } = settings;
         let target = Target::new(&url, &tls)?;

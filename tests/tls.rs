@@ -322,7 +322,7 @@ async fn a_command_that_the_daemon_did_not_look_at_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_of_a_caller_s_own_shows_and_asks_for_the_same_certificates() {
+async fn a_connection_of_a_caller_s_own_shows_the_same_certificate() {
     let certificates = Certificates::new();
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let front = Front::start(Kind::Mutual("server"), &certificates, simulator.address()).await;

@@ -290,7 +290,7 @@ impl Connection {
             .await;
         let (sender, serving) = handshake.map_err(|error| innermost(&error))?;
         let (over, ended) = watch::channel(None);
-        tokio::spawn(serve(serving, over, pings, Arc::clone(&gate)));
+        tokio::spawn(serve(serving, over, pings, gate));
         // Until its settings are there more may be sent than the server takes, which it would refuse. A peer that takes a
         // connection and is silent is not there: a stopped process does that.
         match timeout_at(deadline, greeting.wait_for(|said| *said != Greeting::Awaited)).await {
@@ -305,7 +305,7 @@ impl Connection {
         let exchange = Exchange::new(sender);
         let (retired, used) = (AtomicBool::new(false), Mutex::new(0));
         let connection = Arc::new(Self { exchange, target, retired, used, greeting, ended, pulse });
-        tokio::spawn(look_after(Arc::downgrade(&connection), gate.pings()));
+        tokio::spawn(look_after(Arc::downgrade(&connection), pings));
         Ok(connection)
     }
 

@@ -176,8 +176,8 @@ fn run(
     daemon: Option<Daemon>,
     worker: impl FnOnce(load::Loaded, Option<Daemon>) -> Worker,
 ) {
-    let told = |error: io::Error| vec![Diagnostic::error("script-failed", error.to_string())];
-    match loaded.and_then(|script| Ok((script, runtime_for(daemon).map_err(told)?))) {
+    let failed = |error: io::Error| vec![Diagnostic::error("script-failed", error.to_string())];
+    match loaded.and_then(|script| Ok((script, runtime_for(daemon).map_err(failed)?))) {
         Ok((mut script, (runtime, daemon))) => {
             let told = Ready { keeps_state: script.keeps_state(), warnings: mem::take(&mut script.warnings) };
             if ready.send(Ok(told)).is_ok() {

@@ -43,8 +43,7 @@ impl Line {
     }
 
     async fn call(&self) -> Result<Bytes, CallError> {
-        let command = Catalog::embedded().command("identity_get").unwrap();
-        in_time(self.caller.unary(&command.method, false, Bytes::new())).await
+        in_time(ask(&self.caller)).await
     }
 
     /// Calls until calls go by another connection than the first.
@@ -69,24 +68,28 @@ impl Line {
         self.proxy.set_first(Way::Up, Flow::Pass);
         passed.is_ok()
     }
-
-    async fn open(&self, connections: usize) {
-        let open = async {
-            while self.proxy.open() != connections {
-                time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        in_time(open).await;
-    }
 }
 
-/// Has time pass at once, while nothing is to be read.
-async fn later<T>(time: Duration, what: impl Future<Output = T>) -> T {
+async fn ask(daemon: &Daemon) -> Result<Bytes, CallError> {
+    let command = Catalog::embedded().command("identity_get").unwrap();
+    daemon.unary(&command.method, false, Bytes::new()).await
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    in_time(async {
+        while !holds() {
+            time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+/// Has [`QUIET`] pass at once, and what then follows by itself.
+async fn later(what: impl Future<Output = ()>) {
     time::pause();
-    time::advance(time).await;
-    let outcome = what.await;
+    time::advance(QUIET).await;
+    what.await;
     time::resume();
-    outcome
 }
 
 #[tokio::test]
@@ -97,7 +100,7 @@ async fn a_caller_of_many_has_a_connection_while_they_are_many() {
     }
     assert_eq!(line.proxy.taken(), 1, "few go by the shared one");
     line.busy().await;
-    later(QUIET, line.open(1)).await;
+    later(until(|| line.proxy.open() == 1)).await;
     for _ in 0..10 {
         line.call().await.unwrap();
     }
@@ -118,7 +121,7 @@ async fn a_connection_that_breaks_costs_the_calls_on_it_and_is_made_again() {
         line.call().await.unwrap();
     }
     assert_eq!(line.proxy.taken(), 3, "the shared one is there; another is not tried at once");
-    later(QUIET, async {}).await;
+    later(async {}).await;
     line.busy().await;
     assert_eq!(line.proxy.taken(), 4);
 }
@@ -130,18 +133,8 @@ async fn a_daemon_that_drains_both_connections_fails_no_call() {
     // Each has a call that goes on, so that neither is closed when the daemon says farewell.
     line.simulator.script("identity_get", Reply::Never, 2);
     let (other, caller) = (line.daemon.clone(), line.caller.clone());
-    let pending = [other, caller].map(|daemon| {
-        tokio::spawn(async move {
-            let command = Catalog::embedded().command("identity_get").unwrap();
-            daemon.unary(&command.method, false, Bytes::new()).await
-        })
-    });
-    in_time(async {
-        while !line.simulator.unplayed().is_empty() {
-            time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    let pending = [other, caller].map(|daemon| tokio::spawn(async move { ask(&daemon).await }));
+    until(|| line.simulator.unplayed().is_empty()).await;
     line.simulator.go_away();
     for _ in 0..MANY {
         line.call().await.unwrap();
@@ -164,7 +157,7 @@ async fn one_that_cannot_be_made_is_done_without() {
     }
     assert_eq!(line.proxy.taken(), 1, "it is not tried at each call");
     // Though calls go on meanwhile.
-    later(QUIET, async {}).await;
+    later(async {}).await;
     line.busy().await;
 }
 
@@ -179,9 +172,8 @@ async fn a_caller_that_stands_still_keeps_no_other_from_a_connection() {
     let ((go_on, held), (stands, standing)) = (std::sync::mpsc::channel::<()>(), oneshot::channel());
     let thread = thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let command = Catalog::embedded().command("identity_get").unwrap();
         for _ in 0..10 * MANY {
-            runtime.block_on(stuck.unary(&command.method, false, Bytes::new())).unwrap();
+            runtime.block_on(ask(&stuck)).unwrap();
         }
         stands.send(()).unwrap();
         assert!(held.recv().is_err());
@@ -189,7 +181,7 @@ async fn a_caller_that_stands_still_keeps_no_other_from_a_connection() {
     in_time(standing).await.unwrap();
     assert_eq!(line.proxy.taken(), 2);
     line.proxy.accept().await;
-    later(QUIET, async {}).await;
+    later(async {}).await;
     line.busy().await;
     drop(go_on);
     thread.join().unwrap();
@@ -215,11 +207,6 @@ async fn a_script_that_answers_many_has_a_connection_until_it_ends() {
     assert_eq!(proxy.taken(), 3, "for streams, for commands, and for those of the script");
     host.write("rules.yaml", "rules:\n  - { name: other, subscription: group_new, lua: return }\n");
     assert_eq!(host.reload().await.result, ReloadResult::Applied);
-    in_time(async {
-        while proxy.open() > 2 {
-            time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    until(|| proxy.open() <= 2).await;
     host.stop().await;
 }

@@ -9,12 +9,11 @@ use olvid_rules::{
     simulator::{Options, Reply, Simulator},
 };
 use serde_json::json;
-use tokio::net::TcpSocket;
 
 use crate::{
     bench::{Bench, KEY, World, rows, wait},
     front::{Certificates, Front, Kind},
-    proxy::{Flow, Proxy, Way, crowd},
+    proxy::{Flow, Proxy, Way, bound, crowd},
 };
 
 type Row = (&'static str, fn(&World) -> usize);
@@ -138,10 +137,7 @@ fn a_peer_that_is_gone_without_a_word_is_noticed() {
         ("A7 its queue is full", |world| {
             wait(async {
                 world.proxy.refuse().await;
-                let full = TcpSocket::new_v4().unwrap();
-                full.set_reuseaddr(true).unwrap();
-                full.bind(SocketAddr::from(([127, 0, 0, 1], world.proxy.port()))).unwrap();
-                let full = full.listen(1).unwrap();
+                let full = bound(SocketAddr::from(([127, 0, 0, 1], world.proxy.port()))).listen(1).unwrap();
                 let _waiting = crowd(full.local_addr().unwrap());
                 world.proxy.reset(usize::MAX);
                 world.bench.lost_with("no answer within 8 s");

@@ -123,10 +123,7 @@ impl Proxy {
         if let Some(listening) = listening {
             listening.abort();
             drop(listening.await);
-            let kept = TcpSocket::new_v4().unwrap();
-            kept.set_reuseaddr(true).unwrap();
-            kept.bind(self.address).unwrap();
-            *self.kept.lock().unwrap() = Some(kept);
+            *self.kept.lock().unwrap() = Some(bound(self.address));
         }
     }
 
@@ -218,6 +215,14 @@ impl Drop for Proxy {
         }
         self.end(End::Reset, usize::MAX);
     }
+}
+
+/// Takes an address where connections may just have ended, without listening there yet.
+pub(crate) fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 async fn carry(
