@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use mlua::{IntoLua, Lua, Table, Value as LuaValue};
+use mlua::{IntoLua, Lua, Table, Thread, Value as LuaValue};
 
 mod build;
 
@@ -21,7 +21,7 @@ use crate::schema::{
     encode::{Datum, View},
 };
 pub(super) use build::Plan;
-use build::{Absent, Constant, FieldPlan};
+use build::{Absent, Constant, FieldPlan, Stage};
 
 /// The conversions of one VM.
 ///
@@ -33,7 +33,9 @@ pub(super) struct Converter {
     list: Table,
     /// What tables are built with: the keys, the names of enums, and the metatables.
     constants: Table,
-    /// Where words are among them.
+    /// Where those of notifications are built.
+    stage: Stage,
+    /// Where words are among the constants.
     words: RefCell<HashMap<String, Constant>>,
 }
 
@@ -52,6 +54,7 @@ impl Converter {
             plans: RefCell::default(),
             metatables: RefCell::default(),
             list,
+            stage: Stage::new(lua, &constants)?,
             constants,
             words: RefCell::default(),
         })
@@ -74,12 +77,12 @@ impl Converter {
 
     /// Makes the table of a message.
     pub(super) fn table(&self, lua: &Lua, message: &Arc<Message>, bytes: &[u8]) -> mlua::Result<Table> {
-        self.table_of(lua, &*self.plan(message)?, bytes)
+        build::table(lua, &self.constants, &*self.plan(message)?, bytes)
     }
 
-    /// The same, of a plan that was looked up before.
-    pub(super) fn table_of(&self, lua: &Lua, plan: &Plan, bytes: &[u8]) -> mlua::Result<Table> {
-        build::table(lua, &self.constants, plan, bytes)
+    /// Makes the same the first of the values that a coroutine is resumed with, by a plan that was looked up before.
+    pub(super) fn hand_over(&self, coroutine: &Thread, plan: &Plan, bytes: &[u8]) -> mlua::Result<()> {
+        self.stage.hand_over(coroutine, plan, bytes)
     }
 
     /// Marks a table as a list.

@@ -100,9 +100,9 @@ impl Fault {
     }
 
     /// What a run ended with that its handler of errors did not describe: the stack was full.
-    pub(super) fn undescribed(error: Option<&Value>) -> Self {
+    pub(super) fn undescribed(error: &Value) -> Self {
         match error {
-            Some(Value::String(text)) => Self::new(FailureKind::Error, &clipped(&text.as_bytes(), LONGEST_TEXT)),
+            Value::String(text) => Self::new(FailureKind::Error, &clipped(&text.as_bytes(), LONGEST_TEXT)),
             _ => Self::new(FailureKind::Error, "the error could not be described"),
         }
     }

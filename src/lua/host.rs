@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use mlua::{Function, Lua, LuaString, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{Function, Lua, LuaString, MetaMethod, Table, UserData, UserDataMethods, Value};
 
 use super::{
     buffers::{Buffers, Held},
@@ -148,7 +148,7 @@ impl Host {
     }
 
     /// What a waiting coroutine is resumed with: true and the value, or false, the code, the words, and whether it was sent.
-    pub(super) fn answer(&self, lua: &Lua, outcome: Result<Outcome, CallError>) -> mlua::Result<MultiValue> {
+    pub(super) fn answer(&self, lua: &Lua, outcome: Result<Outcome, CallError>) -> mlua::Result<Answered> {
         let value = match outcome {
             Ok(Outcome::Answer(command, bytes)) => self.unwrapped(lua, &command, &bytes)?,
             Ok(Outcome::Page(command, stream, page)) => {
@@ -164,7 +164,7 @@ impl Host {
             Ok(Outcome::Refused(error)) => return refusal(lua, error, false),
             Err(error) => return refusal(lua, error, true),
         };
-        Ok([Value::Boolean(true), value].into_iter().collect())
+        Ok((true, value, Value::Nil, Value::Nil))
     }
 
     fn unwrapped(&self, lua: &Lua, command: &Command, bytes: &[u8]) -> mlua::Result<Value> {
@@ -394,11 +394,13 @@ pub(super) fn describer(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Function> {
     lua.create_function(move |lua, error: Value| failure::describe(lua, &host, &error))
 }
 
-/// The four values that say that a command was refused.
-fn refusal(lua: &Lua, error: CallError, sent: bool) -> mlua::Result<MultiValue> {
+/// What a call that was waited for resumes with: `true` and its value, or `false` and why it was refused, in what words, and
+/// whether it was sent.
+pub(super) type Answered = (bool, Value, Value, Value);
+
+fn refusal(lua: &Lua, error: CallError, sent: bool) -> mlua::Result<Answered> {
     let (code, words) = (lua.create_string(error.code)?, lua.create_string(error.message)?);
-    let refusal = [Value::Boolean(false), Value::String(code), Value::String(words), Value::Boolean(sent)];
-    Ok(refusal.into_iter().collect())
+    Ok((false, Value::String(code), Value::String(words), Value::Boolean(sent)))
 }
 
 /// A value and nothing, or nothing and what is wrong.

@@ -37,7 +37,7 @@ use std::{
 };
 
 use mlua::{
-    IntoLuaMulti, Lua, MultiValue, Thread,
+    IntoLuaMulti, Lua, Thread, Value,
     ffi::{self, lua_Alloc, lua_Debug, lua_State},
 };
 
@@ -197,19 +197,19 @@ impl Guard {
         self.alarm.raise_spent();
     }
 
-    /// Resumes a coroutine until it yields, ends, or is stopped. What of the bounds is left then is left in them.
+    /// Resumes a coroutine until it yields or ends, with the first two values of that, or is stopped. Bounds keep what is left.
     pub(super) fn resume(
         &self,
         lua: &Lua,
         thread: &Thread,
         arguments: impl IntoLuaMulti,
         bounds: &mut Bounds,
-    ) -> Result<mlua::Result<MultiValue>, Stopped> {
+    ) -> Result<mlua::Result<(Value, Value)>, Stopped> {
         let yielded = PRESENT.with(|present| {
             present.begin(bounds, &self.alarm);
             let limited = Limited::new(lua, thread, &self.watched, bounds.memory);
             present.enter(thread.state());
-            let yielded = thread.resume::<MultiValue>(arguments);
+            let yielded = thread.resume(arguments);
             present.enter(ptr::null_mut());
             drop(limited);
             bounds.cpu = present.cpu.load(Ordering::Relaxed);

@@ -193,23 +193,23 @@ impl Loaded {
         let thread = self.lua.create_thread(self.drive.clone()).map_err(|error| failed(&error.to_string(), 1))?;
         let mut bounds = Bounds::new(Instant::now() + time, STRETCH, self.memory);
         self.host.voice.replace(Voice::default());
-        let ended = self.guard.resume(&self.lua, &thread, (function, argument), &mut bounds);
+        let ended = self.guard.resume(&self.lua, &thread, (argument, function), &mut bounds);
         self.host.fall_silent();
-        let mut values = match ended {
+        let values = match ended {
             Err(stopped) => {
                 let place = stopped.frames.first().map(|Frame { place, .. }| place.as_str());
                 return Err(placed(&self.breached(stopped.breach, time), place));
             }
             Ok(Err(error)) => return Err(failed(&failure::innermost(&error), 1)),
-            Ok(Ok(values)) => values.into_iter(),
+            Ok(Ok(values)) => values,
         };
-        match (values.next(), values.next()) {
-            (Some(Value::Boolean(true)), value) => Ok(value.unwrap_or(Value::Nil)),
-            (_, Some(Value::Table(told))) => {
+        match values {
+            (Value::Boolean(true), value) => Ok(value),
+            (_, Value::Table(told)) => {
                 let text = |key: &str| told.raw_get::<String>(key).unwrap_or_default();
                 Err(placed(&text("message"), Some(&text("place"))))
             }
-            (_, other) => Err(failed(&failure::text(&self.host, &other.unwrap_or(Value::Nil)), 1)),
+            (_, other) => Err(failed(&failure::text(&self.host, &other), 1)),
         }
     }
 

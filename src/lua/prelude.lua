@@ -297,9 +297,10 @@ globals.sleep = function(seconds)
 end
 
 -- One coroutine runs handler after handler: `false, failure` tells the worker that one failed, `true` that it did not.
-local function drive(handler, notification, rule)
+local function drive(notification, handler, rule)
+  local describe = host.describe
   while true do
-    handler, notification, rule = yield(xpcall(handler, host.describe, notification, rule))
+    notification, handler, rule = yield(xpcall(handler, describe, notification, rule))
   end
 end
 

@@ -16,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 
+mod claims;
 mod waiting;
 
 use super::{
@@ -31,6 +32,7 @@ use crate::{
     rules::{Order, Rule},
     schema::order::OrderKey,
 };
+use claims::{Claims, Line};
 use waiting::{Notification, Waiting};
 
 /// Notifications of one rule that are queued or running: about one second of a busy group; when all are out, the feed
@@ -90,22 +92,13 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct State {
     waiting: Waiting,
-    /// Runs under way, over all workers. At most as many as there are credits.
-    claims: Vec<Claimed>,
-    next_claim: u64,
+    claims: Claims,
     serving: Option<Serving>,
     /// How often it was given to a worker.
     generation: u64,
     /// Whether the worker has a mail about it that it has not looked into yet.
     told: bool,
     retired: bool,
-}
-
-struct Claimed {
-    id: u64,
-    /// In which generation it was started.
-    generation: u64,
-    key: Option<u64>,
 }
 
 /// Who serves the lane, and on which terms.
@@ -274,9 +267,8 @@ impl Lane {
     /// is the worker's to give back.
     pub(super) fn release(self: &Arc<Self>, generation: u64, claim: u64, ended: Ended, took: Option<Duration>) -> bool {
         let mut state = self.state();
-        let Some(at) = state.claims.iter().rposition(|claimed| claimed.id == claim) else { return false };
-        let key = state.claims.swap_remove(at).key;
-        if let Some(key) = key.filter(|key| !is_busy(&state.claims, *key)) {
+        let Some(ending) = state.claims.end(claim) else { return false };
+        if let Some(key) = ending.freed {
             state.waiting.ended(key);
         }
         self.counters.running.fetch_sub(1, Ordering::Relaxed);
@@ -293,10 +285,7 @@ impl Lane {
 
     /// Gives up all runs of a generation, whose worker does not answer: they hold up nothing any more. Returns how many.
     pub(super) fn abandon(self: &Arc<Self>, generation: u64) -> usize {
-        let runs: Vec<u64> = {
-            let state = self.state();
-            state.claims.iter().filter(|claimed| claimed.generation == generation).map(|claimed| claimed.id).collect()
-        };
+        let runs: Vec<u64> = self.state().claims.of(generation).collect();
         let given_up = runs.into_iter().filter(|claim| self.release(generation, *claim, Ended::GivenUp, None)).count();
         self.give_back(given_up);
         given_up
@@ -351,7 +340,7 @@ impl Lane {
     /// Whether a generation matters: it is the present one, or has runs under way.
     pub(super) fn concerns(&self, generation: u64) -> bool {
         let state = self.state();
-        state.generation == generation || state.claims.iter().any(|claimed| claimed.generation == generation)
+        state.generation == generation || state.claims.of(generation).next().is_some()
     }
 
     /// Drops what waits for the worker with this mailbox, which gives up. Returns how much.
@@ -416,7 +405,7 @@ impl State {
     }
 
     /// Where the first notification stands that may run now, and which line it is of.
-    fn next(&mut self) -> Option<(usize, Option<u64>)> {
+    fn next(&mut self) -> Option<(usize, Line)> {
         let serving @ Serving { rule, key, .. } = self.serving.as_ref()?;
         if self.claims.len() >= serving.limit() {
             return None;
@@ -426,25 +415,17 @@ impl State {
                 let output = &rule.subscription.method.output;
                 // What cannot be read is told when it would run.
                 let read = |bytes: &Bytes| key.read(output, bytes).unwrap_or_default();
-                self.waiting.first_free(&self.claims, read).map(|(at, key)| (at, Some(key)))
+                self.waiting.first_free(&mut self.claims, read)
             }
-            Order::Rule | Order::None => (!self.waiting.is_empty()).then_some((0, None)),
+            Order::Rule | Order::None => (!self.waiting.is_empty()).then_some((0, Line::Any)),
         }
     }
 
     fn take(&mut self) -> Option<Work> {
-        let (at, key) = self.next()?;
+        let (at, line) = self.next()?;
         let Notification { bytes, caught_up, arrived, .. } = self.waiting.remove(at)?;
-        let (claim, generation) = (self.next_claim, self.generation);
-        self.next_claim += 1;
-        self.claims.push(Claimed { id: claim, generation, key });
-        Some(Work { claim, bytes, caught_up, arrived })
+        Some(Work { claim: self.claims.begin(self.generation, line), bytes, caught_up, arrived })
     }
-}
-
-/// Whether a run of a discussion is under way.
-fn is_busy(claims: &[Claimed], key: u64) -> bool {
-    claims.iter().any(|claimed| claimed.key == Some(key))
 }
 
 /// Where a rule's notifications say which discussion they are about.

@@ -235,26 +235,23 @@ impl Worker {
             Ok(about) => about,
             Err(error) => return self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
         };
-        let table = match self.script.host.converter.table_of(&self.script.lua, &call.plan, &claim.bytes) {
-            Ok(table) => table,
-            Err(error) => {
-                let message = format!("the notification cannot be read: {error}");
-                return self.settle(claim, Some(Fault::new(FailureKind::Error, &message)));
-            }
-        };
         let thread = match self.idle.pop() {
             Some(thread) => Ok(thread),
             None => self.script.lua.create_thread(self.script.drive.clone()),
         };
-        match thread {
-            Ok(thread) => {
-                let id = self.next_run;
-                self.next_run += 1;
-                let run = Run::new(claim, thread, &self.script.host.clock, self.memory);
-                self.resume(id, run, (&call.handler, table, about));
-            }
-            Err(error) => self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
+        let thread = match thread {
+            Ok(thread) => thread,
+            Err(error) => return self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
+        };
+        if let Err(error) = self.script.host.converter.hand_over(&thread, &call.plan, &claim.bytes) {
+            self.idle.push(thread);
+            let message = format!("the notification cannot be read: {error}");
+            return self.settle(claim, Some(Fault::new(FailureKind::Error, &message)));
         }
+        let id = self.next_run;
+        self.next_run += 1;
+        let run = Run::new(claim, thread, &self.script.host.clock, self.memory);
+        self.resume(id, run, (&call.handler, about));
     }
 
     /// Resumes a run until it waits or ends.
@@ -270,22 +267,21 @@ impl Worker {
                 return self.settle(run.claim, Some(Fault::unprotected(&error, self.memory)));
             }
         };
-        let mut yielded = yielded.into_iter();
-        match (yielded.next(), yielded.next()) {
-            (Some(Value::Table(mark)), Some(Value::Integer(ticket))) if mark == self.script.pending => {
+        match yielded {
+            (Value::Table(mark), Value::Integer(ticket)) if mark == self.script.pending => {
                 self.wait(id, run, ticket.cast_unsigned());
             }
-            (Some(Value::Boolean(true)), _) => self.end(run, None),
-            (Some(Value::Boolean(false)), Some(Value::Table(failure))) => {
+            (Value::Boolean(true), _) => self.end(run, None),
+            (Value::Boolean(false), Value::Table(failure)) => {
                 self.end(run, Some(Fault::described(&failure, self.memory)));
             }
             // Memory that ran out where Lua cannot collect any, as in deep recursion: no handler of errors is called.
-            (Some(Value::Boolean(false)), Some(Value::String(text))) if text == NO_MEMORY => {
+            (Value::Boolean(false), Value::String(text)) if text == NO_MEMORY => {
                 self.script.host.tell_failure(&run.claim, Fault::memory(self.memory));
                 self.recover();
                 self.release(run.claim, Ended::Failed(FailureKind::Memory));
             }
-            (_, error) => self.settle(run.claim, Some(Fault::undescribed(error.as_ref()))),
+            (_, error) => self.settle(run.claim, Some(Fault::undescribed(&error))),
         }
     }
 

@@ -4,6 +4,11 @@
 //! reader beyond that (the last scalar wins, repeated occurrences of one message merge, a member of a oneof clears the
 //! others) is the caller's, with [`merged`] for the rare second one. Unknown fields are skipped, groups included.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a third fewer instructions to read a message: each step is smaller than a call"
+)]
+
 use super::message::{Cardinality, Kind, Message};
 
 /// Why bytes are not a message of the expected type.
@@ -62,7 +67,7 @@ impl<'p, 'b> Reader<'p, 'b> {
     }
 
     /// Returns the next value with the index of its field, elements of packed lists one by one.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) -> Result<Option<(usize, Value<'b>)>, WireError> {
         loop {
             if let Some((index, rest)) = &mut self.packed {
@@ -78,7 +83,7 @@ impl<'p, 'b> Reader<'p, 'b> {
             }
             let (number, wire) = tag(&mut self.bytes)?;
             let Some(index) = self.plan.index_of_number(number) else {
-                skip(&mut self.bytes, number, wire, 0)?;
+                skip(&mut self.bytes, number, wire)?;
                 continue;
             };
             let field = &self.plan.fields[index];
@@ -95,7 +100,7 @@ impl<'p, 'b> Reader<'p, 'b> {
 impl<'b> Reader<'_, 'b> {
     /// Returns the next value of one singular field. What is between is passed over, whatever it holds: a text there may be
     /// none.
-    #[inline]
+    #[inline(always)]
     pub fn seek(&mut self, index: usize) -> Result<Option<Value<'b>>, WireError> {
         let field = &self.plan.fields[index];
         while !self.bytes.is_empty() {
@@ -103,7 +108,7 @@ impl<'b> Reader<'_, 'b> {
             if number == field.number {
                 return scalar(&field.kind, wire, number, &mut self.bytes).map(Some);
             }
-            skip(&mut self.bytes, number, wire, 0)?;
+            skip(&mut self.bytes, number, wire)?;
         }
         Ok(None)
     }
@@ -155,6 +160,7 @@ pub(super) fn wire_type(kind: &Kind) -> u8 {
     clippy::cast_possible_wrap,
     reason = "protobuf defines narrow integers as the low bits of the varint, signed ones as its two's complement"
 )]
+#[inline(always)]
 fn scalar<'b>(kind: &Kind, wire: u8, number: u32, from: &mut &'b [u8]) -> Result<Value<'b>, WireError> {
     if wire != wire_type(kind) {
         return Err(WireError::Format(number));
@@ -185,7 +191,7 @@ fn zigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
 
-#[inline]
+#[inline(always)]
 fn varint(from: &mut &[u8]) -> Result<u64, WireError> {
     // Tags, lengths, flags and enums mostly have one byte.
     if let [byte @ ..0x80, rest @ ..] = *from {
@@ -210,43 +216,53 @@ fn long_varint(from: &mut &[u8]) -> Result<u64, WireError> {
     Err(if from.len() < 10 { WireError::Truncated } else { WireError::Varint })
 }
 
+#[inline(always)]
 fn tag(from: &mut &[u8]) -> Result<(u32, u8), WireError> {
     let key = u32::try_from(varint(from)?).map_err(|_| WireError::Tag)?;
     let (number, wire) = (key >> 3, (key & 7) as u8);
     if number == 0 || wire > FIXED32 { Err(WireError::Tag) } else { Ok((number, wire)) }
 }
 
+#[inline]
 fn take<'b>(from: &mut &'b [u8], length: usize) -> Result<&'b [u8], WireError> {
     let (taken, rest) = from.split_at_checked(length).ok_or(WireError::Truncated)?;
     *from = rest;
     Ok(taken)
 }
 
+#[inline]
 fn fixed<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], WireError> {
     let (taken, rest) = from.split_first_chunk().ok_or(WireError::Truncated)?;
     *from = rest;
     Ok(*taken)
 }
 
-#[inline]
+#[inline(always)]
 fn prefixed<'b>(from: &mut &'b [u8]) -> Result<&'b [u8], WireError> {
     let length = usize::try_from(varint(from)?).map_err(|_| WireError::Truncated)?;
     take(from, length)
 }
 
-fn skip(from: &mut &[u8], number: u32, wire: u8, depth: u32) -> Result<(), WireError> {
+#[inline]
+fn skip(from: &mut &[u8], number: u32, wire: u8) -> Result<(), WireError> {
     match wire {
         VARINT => varint(from).map(drop),
         FIXED64 => take(from, 8).map(drop),
         FIXED32 => take(from, 4).map(drop),
         LENGTH => prefixed(from).map(drop),
+        _ => skip_group(from, number, wire, 0),
+    }
+}
+
+fn skip_group(from: &mut &[u8], number: u32, wire: u8, depth: u32) -> Result<(), WireError> {
+    match wire {
         GROUP_START if depth == GROUP_DEPTH => Err(WireError::Depth),
         GROUP_START => loop {
             let (inner, wire) = tag(from)?;
             if wire == GROUP_END {
                 return if inner == number { Ok(()) } else { Err(WireError::Tag) };
             }
-            skip(from, inner, wire, depth + 1)?;
+            if wire == GROUP_START { skip_group(from, inner, wire, depth + 1) } else { skip(from, inner, wire) }?;
         },
         _ => Err(WireError::Tag),
     }

@@ -14,7 +14,7 @@
 use std::{ffi::c_int, ptr, rc::Rc, slice, sync::Arc};
 
 use mlua::{
-    Lua, Table,
+    Lua, Table, Thread,
     ffi::{self, lua_Integer, lua_State},
 };
 
@@ -63,6 +63,79 @@ const SLOTS: c_int = 8;
 
 /// Where the constants are on the stack.
 const CONSTANTS: c_int = 1;
+
+/// Tables of what handlers are called with: built by Lua's own calls on the VM's main stack, and moved from there to the
+/// coroutine that is about to run. By mlua's, a handle on the table is made, pushed and dropped for each.
+pub(super) struct Stage {
+    /// The VM's main state.
+    main: *mut lua_State,
+    /// Where the constants are in Lua's registry, which keeps them.
+    constants: c_int,
+}
+
+impl Stage {
+    pub(super) fn new(lua: &Lua, constants: &Table) -> mlua::Result<Self> {
+        let mut stage = Self { main: ptr::null_mut(), constants: ffi::LUA_NOREF };
+        // SAFETY: the constants are on the stack, and taken off it. The main state lives as long as the VM.
+        unsafe {
+            lua.exec_raw::<()>(constants, |state| {
+                stage.constants = ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX);
+                ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_MAINTHREAD);
+                stage.main = ffi::lua_tothread(state, -1);
+                ffi::lua_settop(state, 0);
+            })?;
+        }
+        Ok(stage)
+    }
+
+    /// Puts the table of a message on the stack of a coroutine of this VM's that waits to be resumed: mlua resumes it with what
+    /// is there already, and then what it is given.
+    pub(super) fn hand_over(&self, coroutine: &Thread, plan: &Plan, bytes: &[u8]) -> mlua::Result<()> {
+        let (main, coroutine) = (self.main, coroutine.state());
+        let mut asked = Asked { plan, bytes, wrong: None };
+        // SAFETY: the VM is alive, as a coroutine of it is, and nothing of it runs. Slots are asked for; what is raised is
+        // caught by Lua's protected call, which leaves one value in the place of the function and its two.
+        unsafe {
+            if ffi::lua_checkstack(main, SLOTS) == 0 || ffi::lua_checkstack(coroutine, 1) == 0 {
+                return Err(mlua::Error::StackError);
+            }
+            ffi::lua_pushcfunction(main, build);
+            ffi::lua_rawgeti(main, ffi::LUA_REGISTRYINDEX, self.constants.into());
+            ffi::lua_pushlightuserdata(main, (&raw mut asked).cast());
+            if ffi::lua_pcall(main, 2, 1, 0) == ffi::LUA_OK && asked.wrong.is_none() {
+                ffi::lua_xmove(main, coroutine, 1);
+                return Ok(());
+            }
+            let mut length = 0;
+            let text = ffi::lua_tolstring(main, -1, &raw mut length).cast::<u8>();
+            let text = if text.is_null() { &[] } else { slice::from_raw_parts(text, length) };
+            let raised = String::from_utf8_lossy(text).into_owned();
+            ffi::lua_pop(main, 1);
+            Err(asked.wrong.map_or(mlua::Error::RuntimeError(raised), mlua::Error::external))
+        }
+    }
+}
+
+/// What [`build`] is called with.
+struct Asked<'a> {
+    plan: &'a Plan,
+    bytes: &'a [u8],
+    wrong: Option<WireError>,
+}
+
+/// `build(constants, asked)`: the message's table, or nil.
+unsafe extern "C-unwind" fn build(state: *mut lua_State) -> c_int {
+    // SAFETY: called by `hand_over` only, which waits for it.
+    unsafe {
+        let asked = &mut *ffi::lua_touserdata(state, -1).cast::<Asked<'_>>();
+        ffi::lua_settop(state, CONSTANTS);
+        if let Err(error) = message(state, asked.plan, asked.bytes) {
+            asked.wrong = Some(error);
+            ffi::lua_pushnil(state);
+        }
+    }
+    1
+}
 
 /// Builds the table of a message.
 pub(super) fn table(lua: &Lua, constants: &Table, plan: &Plan, bytes: &[u8]) -> mlua::Result<Table> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Claimed, is_busy};
+use super::claims::{Claims, Line};
 
 /// Notifications of one rule.
 #[derive(Default)]
@@ -62,19 +62,22 @@ impl Waiting {
     }
 
     /// Where the first one stands whose discussion has no run under way, and which discussion that is.
-    pub(super) fn first_free(&mut self, claims: &[Claimed], read: impl Fn(&Bytes) -> u64) -> Option<(usize, u64)> {
-        // Runs that were started under another order may be of any discussion.
-        if claims.iter().any(|claimed| claimed.key.is_none()) {
+    pub(super) fn first_free(&mut self, claims: &mut Claims, read: impl Fn(&Bytes) -> u64) -> Option<(usize, Line)> {
+        if claims.is_empty() {
+            let first = self.all.front()?;
+            return Some((0, first.key.map_or_else(|| Line::Unread(first.bytes.clone()), Line::Of)));
+        }
+        if !claims.read(&read) {
             return None;
         }
         if let Some(number) = self.free.first() {
             let at = self.all.binary_search_by_key(number, |waiting| waiting.number).ok()?;
-            return Some((at, self.all.get(at)?.key?));
+            return Some((at, Line::Of(self.all.get(at)?.key?)));
         }
         while let Some(waiting) = self.all.get_mut(self.behind) {
             let key = *waiting.key.get_or_insert_with(|| read(&waiting.bytes));
-            if !is_busy(claims, key) {
-                return Some((self.behind, key));
+            if !claims.is_busy(key) {
+                return Some((self.behind, Line::Of(key)));
             }
             self.behind += 1;
         }
@@ -125,29 +128,39 @@ mod tests {
         bytes[0].into()
     }
 
-    /// The same, looked up anew each time.
-    fn looked_up(waiting: &Waiting, claims: &[Claimed]) -> Option<(usize, u64)> {
+    /// The same, looked up anew each time, with what is known of the discussions of all runs.
+    fn looked_up(waiting: &Waiting, runs: &[(u64, u64)]) -> Option<(usize, u64)> {
         let mut all = waiting.all.iter().map(|waiting| key(&waiting.bytes)).enumerate();
-        all.find(|(_, key)| claims.iter().all(|claimed| claimed.key != Some(*key)))
+        all.find(|(_, key)| runs.iter().all(|(_, discussion)| discussion != key))
     }
 
     proptest! {
         #[test]
         fn the_first_one_that_is_free_is_found_whatever_came_before(steps in vec(step(), 1..200)) {
-            let (mut waiting, mut claims, mut id) = (Waiting::default(), Vec::<Claimed>::new(), 0);
+            let (mut waiting, mut claims, mut runs) = (Waiting::default(), Claims::default(), Vec::new());
             for step in steps {
                 match step {
                     Step::Push(key) => waiting.extend(&[Bytes::copy_from_slice(&[key])], false, Instant::now()),
                     Step::Start => {
-                        let found = waiting.first_free(&claims, key);
-                        prop_assert_eq!(found, looked_up(&waiting, &claims));
-                        if let Some((at, key)) = found {
-                            prop_assert_eq!(waiting.remove(at).map(|taken| u64::from(taken.bytes[0])), Some(key));
-                            claims.push(Claimed { id, generation: 1, key: Some(key) });
-                            id += 1;
+                        let found = waiting.first_free(&mut claims, key);
+                        let expected = looked_up(&waiting, &runs);
+                        prop_assert_eq!(found.as_ref().map(|(at, _)| *at), expected.map(|(at, _)| at));
+                        if let (Some((at, line)), Some((_, discussion))) = (found, expected) {
+                            let taken = waiting.remove(at).unwrap();
+                            prop_assert_eq!(key(&taken.bytes), discussion);
+                            match &line {
+                                Line::Of(read) => prop_assert_eq!(*read, discussion),
+                                Line::Unread(bytes) => prop_assert_eq!(bytes, &taken.bytes),
+                                Line::Any => prop_assert!(false, "its discussion is known"),
+                            }
+                            runs.push((claims.begin(1, line), discussion));
                         }
                     }
-                    Step::End(at) if at < claims.len() => waiting.ended(claims.swap_remove(at).key.unwrap()),
+                    Step::End(at) if at < runs.len() => {
+                        if let Some(key) = claims.end(runs.swap_remove(at).0).unwrap().freed {
+                            waiting.ended(key);
+                        }
+                    }
                     Step::End(_) => {}
                     Step::Forget => waiting.forget(),
                 }

@@ -10,6 +10,8 @@
 #[path = "../../../tests/codec/generate.rs"]
 mod generate;
 
+use std::sync::Arc;
+
 use generate::Entropy;
 use mlua::{Lua, Value};
 use proptest::{
@@ -24,7 +26,7 @@ use super::super::{
     convert::{Converter, LuaDatum},
     sandbox,
 };
-use crate::schema::{Catalog, catalog::DESCRIPTORS, encode, json};
+use crate::schema::{Catalog, Message, catalog::DESCRIPTORS, encode, json};
 
 fn converter(lua: &Lua) -> Converter {
     Converter::new(lua, lua.create_table().unwrap()).unwrap()
@@ -57,18 +59,37 @@ fn same(converter: &Converter, lua: &Value, json: &Json) -> bool {
     }
 }
 
+/// A message as a coroutine is resumed with it: the first of its values, and nothing where it cannot be read.
+fn handed_over(lua: &Lua, converter: &Converter, plan: &Arc<Message>, bytes: &[u8]) -> mlua::Result<Value> {
+    let coroutine = lua.create_thread(lua.load("return ...").into_function()?)?;
+    let read = converter.hand_over(&coroutine, &*converter.plan(plan)?, bytes);
+    let (first, second, third): (Value, Value, Value) = coroutine.resume(7)?;
+    match read {
+        Ok(()) => {
+            assert_eq!((second, third), (Value::Integer(7), Value::Nil));
+            Ok(first)
+        }
+        Err(error) => {
+            assert_eq!((first, second), (Value::Integer(7), Value::Nil));
+            Err(error)
+        }
+    }
+}
+
 fn check(lua: &Lua, converter: &Converter, name: &str, bytes: &[u8]) {
     let plan = Catalog::embedded().message(name).unwrap();
+    let handed_over = handed_over(lua, converter, plan, bytes);
     match (converter.table(lua, plan, bytes), json::from_wire(plan, bytes)) {
         (Ok(table), Ok(expected)) => {
             let table = Value::Table(table);
+            assert!(same(converter, &handed_over.unwrap(), &expected), "{name}, as a coroutine gets it");
             assert!(same(converter, &table, &expected), "{name}: {table:#?}\n{expected:#}");
             // What was read is written, and reads the same again.
             let written = encode::encode(plan, &LuaDatum(table), None).unwrap();
             let again = Value::Table(converter.table(lua, plan, &written).unwrap());
             assert!(same(converter, &again, &expected), "{name}, written and read again: {again:#?}\n{expected:#}");
         }
-        (Err(_), Err(_)) => {}
+        (Err(_), Err(_)) => assert!(handed_over.is_err(), "{name}: {handed_over:?}, and unreadable"),
         (table, expected) => panic!("{name}: {table:?}, but {expected:?}"),
     }
 }

@@ -1,0 +1,82 @@
+//! Runs of one rule that are under way, over all workers, and which line each is of.
+//!
+//! At most as many as there are credits, and mostly few: they are looked through, not looked up.
+
+use bytes::Bytes;
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Claims {
+    all: Vec<Claimed>,
+    next: u64,
+}
+
+struct Claimed {
+    id: u64,
+    /// In which generation it was started.
+    generation: u64,
+    line: Line,
+}
+
+/// Which line a run is of: the discussion that its notification is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    /// It was started under another order, and may be of any.
+    Any,
+    /// Nobody has asked yet: most runs end before another one might have to wait for them.
+    Unread(Bytes),
+    Of(u64),
+}
+
+impl Claims {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// A run begins. Returns its number.
+    pub(super) fn begin(&mut self, generation: u64, line: Line) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        self.all.push(Claimed { id, generation, line });
+        id
+    }
+
+    /// A run ends, if it is one of these.
+    pub(super) fn end(&mut self, id: u64) -> Option<Ending> {
+        let at = self.all.iter().rposition(|claimed| claimed.id == id)?;
+        let line = self.all.swap_remove(at).line;
+        // Behind one that nobody has asked about nothing waits.
+        let freed = if let Line::Of(key) = line { Some(key).filter(|key| !self.is_busy(*key)) } else { None };
+        Some(Ending { freed })
+    }
+
+    /// The runs of a generation.
+    pub(super) fn of(&self, generation: u64) -> impl Iterator<Item = u64> {
+        self.all.iter().filter(move |claimed| claimed.generation == generation).map(|claimed| claimed.id)
+    }
+
+    /// Finds out which line each is of; false where that cannot be told of one.
+    pub(super) fn read(&mut self, read: impl Fn(&Bytes) -> u64) -> bool {
+        self.all.iter_mut().all(|claimed| {
+            if let Line::Unread(bytes) = &claimed.line {
+                claimed.line = Line::Of(read(bytes));
+            }
+            claimed.line != Line::Any
+        })
+    }
+
+    /// Whether a run of a discussion is known to be under way.
+    pub(super) fn is_busy(&self, key: u64) -> bool {
+        self.all.iter().any(|claimed| matches!(claimed.line, Line::Of(line) if line == key))
+    }
+}
+
+/// The end of a run.
+pub(super) struct Ending {
+    /// The discussion that has no run any more.
+    pub(super) freed: Option<u64>,
+}
