@@ -13,9 +13,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::{FutureExt as _, future::Either};
 use tokio::{
     select,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 /// How long of the machine's time a run has at least where time is set by hand: what it may take is measured by that, and
@@ -147,19 +148,27 @@ impl Clock {
 
     /// Waits for something until a moment; none where that comes first. Where time is set by hand and something else than
     /// time is waited for, `limit` of the machine's time holds too.
-    pub async fn within<T>(&self, at: Instant, limit: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
-        let Some(manual) = &self.0 else { return tokio::time::timeout_at(at, future).await.ok() };
-        let mut alarm = pin!(manual.wait(at, false));
-        let mut future = Box::pin(future);
-        let done = select! {
-            biased;
-            value = &mut future => Some(value),
-            () = &mut alarm => None,
-            () = until(limit) => None,
-        };
-        // Nobody is to be taken for asleep who was woken: the alarm is put off after what it ends.
-        drop(future);
-        done
+    pub fn within<T>(
+        &self,
+        at: Instant,
+        limit: Option<Instant>,
+        future: impl Future<Output = T>,
+    ) -> impl Future<Output = Option<T>> {
+        // Not `async`, which would have room for the future twice: as it was given, and as it is waited for.
+        let Some(manual) = &self.0 else { return Either::Left(timeout_at(at, future).map(Result::ok)) };
+        Either::Right(Box::pin(async move {
+            let mut alarm = pin!(manual.wait(at, false));
+            let mut future = Box::pin(future);
+            let done = select! {
+                biased;
+                value = &mut future => Some(value),
+                () = &mut alarm => None,
+                () = until(limit) => None,
+            };
+            // Nobody is to be taken for asleep who was woken: the alarm is put off after what it ends.
+            drop(future);
+            done
+        }))
     }
 }
 

@@ -172,9 +172,17 @@ impl Pending {
     async fn send(self, daemon: &Daemon, held: &Held) -> Result<Outcome, CallError> {
         match self {
             Self::Unary(command, request) => {
-                let answer = daemon.unary(&command.method, command.admin, request).await?;
+                // Where it stays: each `await` on the way would move its kilobytes once more.
+                let answer = Box::pin(daemon.unary(&command.method, command.admin, request)).await?;
                 Ok(Outcome::Answer(command, answer))
             }
+            other => Box::pin(other.send_at_length(daemon, held)).await,
+        }
+    }
+
+    /// What is not asked and answered at once.
+    async fn send_at_length(self, daemon: &Daemon, held: &Held) -> Result<Outcome, CallError> {
+        match self {
             Self::Open(command, request, stream) => {
                 let opened = daemon.pages(&command.method, command.admin, request).await;
                 next_page(command, stream, opened.map(Box::new)).await
@@ -196,7 +204,7 @@ impl Pending {
                 let answer = daemon.upload(&command.method, command.admin, requests).await?;
                 Ok(Outcome::Answer(command, answer))
             }
-            Self::Sleep(_) | Self::Refused(..) => Ok(Outcome::Done),
+            Self::Unary(..) | Self::Sleep(_) | Self::Refused(..) => Ok(Outcome::Done),
         }
     }
 }
