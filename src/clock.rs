@@ -147,7 +147,7 @@ impl Clock {
     }
 
     /// Waits for something until a moment; none where that comes first. Where time is set by hand and something else than
-    /// time is waited for, `limit` of the machine's time holds too.
+    /// time is waited for, `limit` of the machine's time holds too. To be called where tokio's timers are.
     pub fn within<T>(
         &self,
         at: Instant,
@@ -303,6 +303,19 @@ mod tests {
         drop(two);
         assert_eq!((clock.rest().asleep, clock.next()), (0, None));
         clock.sleep_until(clock.instant()).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_waited_for_is_held_once() {
+        let large = async {
+            let held = [1_u8; 4096];
+            tokio::task::yield_now().await;
+            held.len()
+        };
+        let clock = Clock::system();
+        let waiting = clock.within(after(&clock, 10), None, large);
+        assert!(size_of_val(&waiting) < 4096 + 1024, "{}", size_of_val(&waiting));
+        assert_eq!(waiting.await, Some(4096));
     }
 
     #[tokio::test]

@@ -169,31 +169,25 @@ impl Pending {
         outcome
     }
 
+    /// Each of the futures in it stands in a box: it has kilobytes, which each `await` on the way would move once more, and
+    /// the largest is not to be paid for by all.
     async fn send(self, daemon: &Daemon, held: &Held) -> Result<Outcome, CallError> {
         match self {
             Self::Unary(command, request) => {
-                // Where it stays: each `await` on the way would move its kilobytes once more.
                 let answer = Box::pin(daemon.unary(&command.method, command.admin, request)).await?;
                 Ok(Outcome::Answer(command, answer))
             }
-            other => Box::pin(other.send_at_length(daemon, held)).await,
-        }
-    }
-
-    /// What is not asked and answered at once.
-    async fn send_at_length(self, daemon: &Daemon, held: &Held) -> Result<Outcome, CallError> {
-        match self {
             Self::Open(command, request, stream) => {
-                let opened = daemon.pages(&command.method, command.admin, request).await;
-                next_page(command, stream, opened.map(Box::new)).await
+                let opened = Box::pin(daemon.pages(&command.method, command.admin, request)).await;
+                Box::pin(next_page(command, stream, opened.map(Box::new))).await
             }
             Self::Fetch(command, stream) => match stream.take()? {
-                Some(messages) => next_page(command, stream, Ok(messages)).await,
+                Some(messages) => Box::pin(next_page(command, stream, Ok(messages))).await,
                 None => Ok(Outcome::Page(command, stream, None)),
             },
             Self::Download(command, request) => {
-                let messages = daemon.pages(&command.method, command.admin, request).await?;
-                download(&command.method.output, messages, held).await.map(Outcome::Content)
+                let messages = Box::pin(daemon.pages(&command.method, command.admin, request)).await?;
+                Box::pin(download(&command.method.output, messages, held)).await.map(Outcome::Content)
             }
             Self::Upload(command, request) if request.files.iter().any(|file| daemon.is_key_in(file)) => {
                 let name = &command.name;
@@ -201,10 +195,10 @@ impl Pending {
             }
             Self::Upload(command, request) => {
                 let requests = stream::iter(request.messages(&command.method.input));
-                let answer = daemon.upload(&command.method, command.admin, requests).await?;
+                let answer = Box::pin(daemon.upload(&command.method, command.admin, requests)).await?;
                 Ok(Outcome::Answer(command, answer))
             }
-            Self::Unary(..) | Self::Sleep(_) | Self::Refused(..) => Ok(Outcome::Done),
+            Self::Sleep(_) | Self::Refused(..) => Ok(Outcome::Done),
         }
     }
 }
@@ -419,4 +413,16 @@ fn wrapped(number: u32, bytes: &[u8]) -> Bytes {
     let mut message = Vec::with_capacity(bytes.len() + 8);
     encode::put_bytes(number, bytes, &mut message);
     Bytes::from(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::buffers::Buffers, *};
+
+    #[test]
+    fn a_call_under_way_takes_little_beside_what_carries_it_out() {
+        let (held, clock, calls) = (Buffers::new(0).hold(), Clock::system(), Calls::default());
+        let call = Pending::Sleep(Duration::ZERO).carry_out(None, &held, &clock, &calls);
+        assert!(size_of_val(&call) < 1024, "{} bytes", size_of_val(&call));
+    }
 }

@@ -267,9 +267,9 @@ impl Lane {
     /// is the worker's to give back.
     pub(super) fn release(self: &Arc<Self>, generation: u64, claim: u64, ended: Ended, took: Option<Duration>) -> bool {
         let mut state = self.state();
-        let Some(ending) = state.claims.end(claim) else { return false };
-        if let Some(key) = ending.freed {
-            state.waiting.ended(key);
+        let State { claims, waiting, .. } = &mut *state;
+        if !claims.end(claim, |key| waiting.ended(key)) {
+            return false;
         }
         self.counters.running.fetch_sub(1, Ordering::Relaxed);
         if let Some(took) = took {

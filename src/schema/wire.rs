@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "a third fewer instructions to read a message: each step is smaller than a call"
+    reason = "a third fewer instructions to read a message: what its caller makes of a value is decided with its kind"
 )]
 
 use super::message::{Cardinality, Kind, Message};

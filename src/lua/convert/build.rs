@@ -4,8 +4,8 @@
 //! a table of constants, the value from the wire, and both are stored. A third fewer instructions for a table, and a fifth
 //! for all of a notification (docs/performance.md). The unsafe code is here and holds to three rules:
 //!
-//! - Lua's errors, for want of memory or of stack, jump over the frames of this file: nothing in them needs to be dropped.
-//!   Plans are borrowed, buffers are Lua's.
+//! - Lua's errors, for want of memory or of stack, jump over the frames of this file up to the protected call: nothing in
+//!   them needs to be dropped. Plans are borrowed, buffers are Lua's.
 //! - Nothing panics: an index that leads nowhere is a field that is left out.
 //! - Each function says what it leaves on the stack, and asks for the slots that it uses.
 
@@ -89,14 +89,27 @@ impl Stage {
     }
 
     /// Puts the table of a message on the stack of a coroutine of this VM's that waits to be resumed: mlua resumes it with what
-    /// is there already, and then what it is given.
+    /// is there already, and then what it is given. Where that fails, nothing is put there.
     pub(super) fn hand_over(&self, coroutine: &Thread, plan: &Plan, bytes: &[u8]) -> mlua::Result<()> {
+        // Of a VM that is gone, mlua panics here.
+        if !coroutine.is_resumable() {
+            return Err(mlua::Error::CoroutineUnresumable);
+        }
         let (main, coroutine) = (self.main, coroutine.state());
         let mut asked = Asked { plan, bytes, wrong: None };
-        // SAFETY: the VM is alive, as a coroutine of it is, and nothing of it runs. Slots are asked for; what is raised is
-        // caught by Lua's protected call, which leaves one value in the place of the function and its two.
+        // SAFETY: the coroutine's VM is alive and, once that was looked at, the one that this was made of. Slots are asked for;
+        // what is raised is caught by Lua's protected call, which leaves one value in the place of the function and its two.
         unsafe {
-            if ffi::lua_checkstack(main, SLOTS) == 0 || ffi::lua_checkstack(coroutine, 1) == 0 {
+            if ffi::lua_checkstack(coroutine, 1) == 0 {
+                return Err(mlua::Error::StackError);
+            }
+            ffi::lua_rawgeti(coroutine, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_MAINTHREAD);
+            let is_ours = ffi::lua_tothread(coroutine, -1) == main;
+            ffi::lua_pop(coroutine, 1);
+            if !is_ours {
+                return Err(mlua::Error::MismatchedRegistryKey);
+            }
+            if ffi::lua_checkstack(main, SLOTS) == 0 {
                 return Err(mlua::Error::StackError);
             }
             ffi::lua_pushcfunction(main, build);

@@ -23,7 +23,7 @@ struct Claimed {
 pub(super) enum Line {
     /// It was started under another order, and may be of any.
     Any,
-    /// Nobody has asked yet: most runs end before another one might have to wait for them.
+    /// Nobody has asked yet, so nothing is known to wait behind it: most runs end before another one might have to.
     Unread(Bytes),
     Of(u64),
 }
@@ -45,13 +45,15 @@ impl Claims {
         id
     }
 
-    /// A run ends, if it is one of these.
-    pub(super) fn end(&mut self, id: u64) -> Option<Ending> {
-        let at = self.all.iter().rposition(|claimed| claimed.id == id)?;
-        let line = self.all.swap_remove(at).line;
-        // Behind one that nobody has asked about nothing waits.
-        let freed = if let Line::Of(key) = line { Some(key).filter(|key| !self.is_busy(*key)) } else { None };
-        Some(Ending { freed })
+    /// A run ends, if it is one of these; says so, and which discussion has no run any more that somebody may wait for.
+    pub(super) fn end(&mut self, id: u64, freed: impl FnOnce(u64)) -> bool {
+        let Some(at) = self.all.iter().rposition(|claimed| claimed.id == id) else { return false };
+        if let Line::Of(key) = self.all.swap_remove(at).line
+            && !self.is_busy(key)
+        {
+            freed(key);
+        }
+        true
     }
 
     /// The runs of a generation.
@@ -73,10 +75,4 @@ impl Claims {
     pub(super) fn is_busy(&self, key: u64) -> bool {
         self.all.iter().any(|claimed| matches!(claimed.line, Line::Of(line) if line == key))
     }
-}
-
-/// The end of a run.
-pub(super) struct Ending {
-    /// The discussion that has no run any more.
-    pub(super) freed: Option<u64>,
 }

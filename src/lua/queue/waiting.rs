@@ -63,8 +63,9 @@ impl Waiting {
 
     /// Where the first one stands whose discussion has no run under way, and which discussion that is.
     pub(super) fn first_free(&mut self, claims: &mut Claims, read: impl Fn(&Bytes) -> u64) -> Option<(usize, Line)> {
+        let first = self.all.front()?;
         if claims.is_empty() {
-            let first = self.all.front()?;
+            // What is behind runs has been looked at: where this has not been, nothing is.
             return Some((0, first.key.map_or_else(|| Line::Unread(first.bytes.clone()), Line::Of)));
         }
         if !claims.read(&read) {
@@ -134,6 +135,18 @@ mod tests {
         all.find(|(_, key)| runs.iter().all(|(_, discussion)| discussion != key))
     }
 
+    #[test]
+    fn a_run_that_nothing_waits_behind_is_not_asked_what_it_is_about() {
+        let unasked = |_: &Bytes| panic!("nobody has to know");
+        let (mut waiting, mut claims) = (Waiting::default(), Claims::default());
+        waiting.extend(&[Bytes::from_static(&[1])], false, Instant::now());
+        let (at, line) = waiting.first_free(&mut claims, unasked).unwrap();
+        waiting.remove(at);
+        let run = claims.begin(1, line);
+        assert!(waiting.first_free(&mut claims, unasked).is_none());
+        assert!(claims.end(run, |_| panic!("nobody has to know")));
+    }
+
     proptest! {
         #[test]
         fn the_first_one_that_is_free_is_found_whatever_came_before(steps in vec(step(), 1..200)) {
@@ -157,9 +170,7 @@ mod tests {
                         }
                     }
                     Step::End(at) if at < runs.len() => {
-                        if let Some(key) = claims.end(runs.swap_remove(at).0).unwrap().freed {
-                            waiting.ended(key);
-                        }
+                        prop_assert!(claims.end(runs.swap_remove(at).0, |key| waiting.ended(key)));
                     }
                     Step::End(_) => {}
                     Step::Forget => waiting.forget(),

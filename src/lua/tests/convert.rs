@@ -13,7 +13,7 @@ mod generate;
 use std::sync::Arc;
 
 use generate::Entropy;
-use mlua::{Lua, Value};
+use mlua::{Lua, Thread, Value};
 use proptest::{
     collection::vec,
     prelude::any,
@@ -59,11 +59,16 @@ fn same(converter: &Converter, lua: &Value, json: &Json) -> bool {
     }
 }
 
+/// A coroutine that yields what it is resumed with.
+fn echo(lua: &Lua) -> Thread {
+    let echo = "local function echo(...) return echo(coroutine.yield(...)) end return echo(...)";
+    lua.create_thread(lua.load(echo).into_function().unwrap()).unwrap()
+}
+
 /// A message as a coroutine is resumed with it: the first of its values, and nothing where it cannot be read.
-fn handed_over(lua: &Lua, converter: &Converter, plan: &Arc<Message>, bytes: &[u8]) -> mlua::Result<Value> {
-    let coroutine = lua.create_thread(lua.load("return ...").into_function()?)?;
-    let read = converter.hand_over(&coroutine, &*converter.plan(plan)?, bytes);
-    let (first, second, third): (Value, Value, Value) = coroutine.resume(7)?;
+fn handed_over(echo: &Thread, converter: &Converter, plan: &Arc<Message>, bytes: &[u8]) -> mlua::Result<Value> {
+    let read = converter.hand_over(echo, &*converter.plan(plan)?, bytes);
+    let (first, second, third): (Value, Value, Value) = echo.resume(7)?;
     match read {
         Ok(()) => {
             assert_eq!((second, third), (Value::Integer(7), Value::Nil));
@@ -76,9 +81,9 @@ fn handed_over(lua: &Lua, converter: &Converter, plan: &Arc<Message>, bytes: &[u
     }
 }
 
-fn check(lua: &Lua, converter: &Converter, name: &str, bytes: &[u8]) {
+fn check(lua: &Lua, echo: &Thread, converter: &Converter, name: &str, bytes: &[u8]) {
     let plan = Catalog::embedded().message(name).unwrap();
-    let handed_over = handed_over(lua, converter, plan, bytes);
+    let handed_over = handed_over(echo, converter, plan, bytes);
     match (converter.table(lua, plan, bytes), json::from_wire(plan, bytes)) {
         (Ok(table), Ok(expected)) => {
             let table = Value::Table(table);
@@ -99,6 +104,8 @@ fn every_message_reads_in_lua_as_in_json_and_writes_back() {
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
     let lua = sandbox::new_vm().unwrap();
     let converter = converter(&lua);
+    // One for all, as handlers have: what cannot be read leaves nothing behind for what follows.
+    let echo = echo(&lua);
     for plan in Catalog::embedded().messages() {
         let descriptor = pool.get_message_by_name(&plan.full_name).unwrap();
         let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
@@ -106,18 +113,48 @@ fn every_message_reads_in_lua_as_in_json_and_writes_back() {
         let mut runner = TestRunner::new_with_rng(config, rng);
         let outcome = runner.run(&vec(any::<u8>(), 0..400), |entropy| {
             let mut bytes = generate::wire(&mut Entropy(&entropy), &descriptor);
-            check(&lua, &converter, descriptor.full_name(), &bytes);
+            check(&lua, &echo, &converter, descriptor.full_name(), &bytes);
             let message = generate::message(&mut Entropy(&entropy), &descriptor);
-            check(&lua, &converter, descriptor.full_name(), &message.encode_to_vec());
+            check(&lua, &echo, &converter, descriptor.full_name(), &message.encode_to_vec());
             // Cut short, and with a bit turned over.
-            check(&lua, &converter, descriptor.full_name(), &bytes[..bytes.len() / 2]);
+            check(&lua, &echo, &converter, descriptor.full_name(), &bytes[..bytes.len() / 2]);
             if let Some(byte) = entropy.first().map(|at| usize::from(*at)).filter(|at| *at < bytes.len()) {
                 bytes[byte] ^= 1 << (byte % 8);
-                check(&lua, &converter, descriptor.full_name(), &bytes);
+                check(&lua, &echo, &converter, descriptor.full_name(), &bytes);
             }
-            check(&lua, &converter, descriptor.full_name(), &entropy);
+            check(&lua, &echo, &converter, descriptor.full_name(), &entropy);
             Ok(())
         });
         outcome.unwrap_or_else(|failure| panic!("{}: {failure}", descriptor.full_name()));
     }
+}
+
+#[test]
+fn what_lua_raises_while_a_table_is_built_is_told_and_leaves_nothing_behind() {
+    let lua = sandbox::new_vm().unwrap();
+    let converter = converter(&lua);
+    let plan = &Catalog::embedded().subscription("message_received").unwrap().method.output;
+    let text = |length: usize| {
+        let body = "x".repeat(length);
+        encode::encode(plan, &&serde_json::json!({ "message": { "body": body } }), None).unwrap()
+    };
+    let echo = echo(&lua);
+    lua.set_memory_limit(lua.used_memory() + (64 << 10)).unwrap();
+    let error = handed_over(&echo, &converter, plan, &text(1 << 20)).unwrap_err();
+    assert_eq!(error.to_string(), "runtime error: not enough memory");
+    assert!(handed_over(&echo, &converter, plan, &text(10)).unwrap().is_table());
+}
+
+#[test]
+fn a_table_goes_to_a_coroutine_of_its_own_vm_that_waits() {
+    let (lua, other) = (sandbox::new_vm().unwrap(), sandbox::new_vm().unwrap());
+    let converter = converter(&lua);
+    let plan = &Catalog::embedded().subscription("message_received").unwrap().method.output;
+    let plan = converter.plan(plan).unwrap();
+    let done = echo(&lua);
+    done.reset(lua.load("").into_function().unwrap()).unwrap();
+    done.resume::<()>(()).unwrap();
+    assert!(converter.hand_over(&done, &plan, &[]).is_err());
+    assert!(converter.hand_over(&echo(&other), &plan, &[]).is_err());
+    assert!(converter.hand_over(&echo(&lua), &plan, &[]).is_ok());
 }

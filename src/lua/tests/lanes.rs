@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, option, prelude::*};
 
 use super::{
     super::{
@@ -23,13 +23,18 @@ use crate::rules::{Order, Rule};
 
 const WORKERS: usize = 3;
 
+/// Terms that a rule may be served on: each order, with these numbers of runs side by side.
+const ORDERS: [Order; 3] = [Order::Discussion, Order::Rule, Order::None];
+const CONCURRENCIES: [usize; 3] = [1, 2, 4];
+const TERMS: usize = ORDERS.len() * CONCURRENCIES.len();
+
 #[derive(Debug, Clone)]
 enum Step {
     Push {
         discussion: usize,
     },
-    /// The lane is given to this worker, which may have it already.
-    Attach(usize),
+    /// The lane is given to this worker, which may have it already, on these of the terms, or as before.
+    Attach(usize, Option<usize>),
     /// The worker reads its mail and starts what it may.
     Look(usize),
     /// One of the runs under way ends.
@@ -42,7 +47,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..3usize).prop_map(|discussion| Step::Push { discussion }),
-        2 => (0..WORKERS).prop_map(Step::Attach),
+        2 => (0..WORKERS, option::of(0..TERMS)).prop_map(|(worker, terms)| Step::Attach(worker, terms)),
         4 => (0..WORKERS).prop_map(Step::Look),
         6 => (0..8usize).prop_map(Step::Finish),
         1 => (0..WORKERS).prop_map(Step::Abandon),
@@ -58,7 +63,11 @@ struct Run {
 }
 
 struct Model {
+    /// The rule on each of the terms, and on present ones.
+    terms: Vec<Arc<Rule>>,
     rule: Arc<Rule>,
+    /// Whether it was ever served in no order.
+    unordered: bool,
     queue: RuleQueue,
     mailboxes: Vec<Arc<Mailbox>>,
     /// The generation in which each worker last had the lane.
@@ -73,9 +82,12 @@ struct Model {
 }
 
 impl Model {
-    fn new(rule: Rule) -> Self {
+    fn new(terms: Vec<Arc<Rule>>, first: usize) -> Self {
+        let rule = Arc::clone(&terms[first]);
         Self {
-            rule: Arc::new(rule),
+            unordered: rule.order == Order::None,
+            terms,
+            rule,
             queue: RuleQueue::new(),
             mailboxes: (0..WORKERS).map(|_| Arc::default()).collect(),
             seats: vec![None; WORKERS],
@@ -91,7 +103,11 @@ impl Model {
     fn take(&mut self, step: &Step) {
         match step {
             Step::Push { discussion } => self.push(*discussion),
-            Step::Attach(worker) => {
+            Step::Attach(worker, terms) => {
+                if let Some(terms) = terms {
+                    self.rule = Arc::clone(&self.terms[*terms]);
+                    self.unordered |= self.rule.order == Order::None;
+                }
                 self.queue.0.serve(&self.rule, &self.mailboxes[*worker]);
                 self.owner = Some(*worker);
             }
@@ -176,7 +192,7 @@ impl Model {
             let count = |numbers: &BTreeMap<usize, Vec<usize>>| numbers.values().map(Vec::len).sum::<usize>();
             count(&model.accepted) - count(&model.started)
         };
-        self.take(&Step::Attach(0));
+        self.take(&Step::Attach(0, None));
         loop {
             let before = (self.runs.len(), waiting(self));
             (0..WORKERS).for_each(|worker| self.look(worker));
@@ -185,7 +201,7 @@ impl Model {
                 break;
             }
         }
-        let orders = if self.rule.order == Order::None { BTreeSet::new() } else { self.accepted.keys().collect() };
+        let orders = if self.unordered { BTreeSet::new() } else { self.accepted.keys().collect() };
         assert_eq!((self.runs.len(), waiting(self)), (0, 0));
         for discussion in orders {
             assert_eq!(self.accepted.get(discussion), self.started.get(discussion));
@@ -201,12 +217,16 @@ impl Model {
 fn whatever_happens_each_line_is_in_order_and_each_notification_handled_once() {
     let bench = Bench::new(&[("rules.yaml", PING), ("ping.lua", "return print")]);
     let steps = vec(step(), 0..120);
-    let orders = prop_oneof![Just(Order::Discussion), Just(Order::Rule), Just(Order::None)];
-    let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
-    proptest!(config, |(steps in steps, order in orders, concurrency in 1..5usize)| {
+    let rule = |(order, concurrency)| {
         let rule = Arc::clone(&bench.rules().rules[0]);
         let rule = Arc::into_inner(rule).unwrap();
-        let mut model = Model::new(Rule { concurrency, order, ..rule });
+        Arc::new(Rule { concurrency, order, ..rule })
+    };
+    let terms = ORDERS.into_iter().flat_map(|order| CONCURRENCIES.map(|concurrency| (order, concurrency)));
+    let terms: Vec<_> = terms.map(rule).collect();
+    let config = ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(steps in steps, first in 0..TERMS)| {
+        let mut model = Model::new(terms.clone(), first);
         for step in &steps {
             model.take(step);
         }
