@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     fmt, mem,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -50,13 +50,28 @@ pub(super) struct Mailbox {
 #[derive(Default)]
 struct Contents {
     mails: VecDeque<Mail>,
+    /// How many are gathering mail that is to be taken together.
+    gathering: usize,
     closed: bool,
 }
 
+/// Until it is dropped, no mail is taken.
+pub(super) struct Gathering<'m>(&'m Mailbox);
+
 impl Mailbox {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has what is put from now on taken together, once this is dropped: what the worker does by one mail may depend on all.
+    pub(super) fn gather(&self) -> Gathering<'_> {
+        self.contents().gathering += 1;
+        Gathering(self)
+    }
+
     /// Hands over mail; where the thread has ended, it is dropped.
     pub(super) fn put(&self, mail: Mail) {
-        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents();
         if !contents.closed {
             contents.mails.push_back(mail);
             drop(contents);
@@ -68,12 +83,17 @@ impl Mailbox {
     pub(super) async fn take(&self) -> VecDeque<Mail> {
         loop {
             self.answer();
-            let mails = mem::take(&mut self.contents.lock().unwrap_or_else(PoisonError::into_inner).mails);
-            if !mails.is_empty() {
+            if let Some(mails) = self.ready() {
                 return mails;
             }
             self.arrived.notified().await;
         }
+    }
+
+    fn ready(&self) -> Option<VecDeque<Mail>> {
+        let mut contents = self.contents();
+        let is_there = contents.gathering == 0 && !contents.mails.is_empty();
+        is_there.then(|| mem::take(&mut contents.mails))
     }
 
     /// Asks whether the thread comes back; one that waits for mail is woken for it.
@@ -96,7 +116,7 @@ impl Mailbox {
 
     /// Nobody reads on. What was not read is dropped, and with it the senders that somebody waits for.
     pub(super) fn close(&self) {
-        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents();
         contents.closed = true;
         let unread = mem::take(&mut contents.mails);
         drop(contents);
@@ -104,8 +124,34 @@ impl Mailbox {
     }
 }
 
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        self.0.contents().gathering -= 1;
+        self.0.arrived.notify_one();
+    }
+}
+
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox").field("asked", &self.asked).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gathered_is_taken_together() {
+        let mailbox = Mailbox::default();
+        let gathering = mailbox.gather();
+        mailbox.put(Mail::Resume);
+        let mut taken = Box::pin(mailbox.take());
+        assert!((&mut taken).now_or_never().is_none(), "the other half is still to come");
+        mailbox.put(Mail::Resume);
+        drop(gathering);
+        assert_eq!(taken.now_or_never().map(|mails| mails.len()), Some(2));
     }
 }

@@ -212,6 +212,8 @@ impl Script {
     /// under way finish there, on the old code, and what `order` or `concurrency` make wait for them waits.
     pub fn attach(&self, rules: &[(Arc<Rule>, RuleQueue)]) {
         let mut lanes = self.lanes();
+        // What the first of them may use depends on all.
+        let _together = self.mailbox.gather();
         for (rule, queue) in rules {
             lanes.push((Arc::downgrade(&queue.0), queue.0.serve(rule, &self.mailbox)));
         }
@@ -220,6 +222,7 @@ impl Script {
     /// New settings for lanes it has, by rule name: runs that start from now on have them.
     pub fn update(&self, rules: &[Arc<Rule>]) {
         let mut lanes = self.lanes();
+        let _together = self.mailbox.gather();
         let renewed = |(lane, generation): &(Weak<Lane>, u64)| {
             let next = lane.upgrade()?.renew(*generation, rules, &self.mailbox)?;
             Some((Weak::clone(lane), next))
