@@ -156,9 +156,10 @@ impl Clock {
     ) -> impl Future<Output = Option<T>> {
         // Not `async`, which would have room for the future twice: as it was given, and as it is waited for.
         let Some(manual) = &self.0 else { return Either::Left(timeout_at(at, future).map(Result::ok)) };
-        Either::Right(Box::pin(async move {
+        let boxed = Box::pin(future);
+        Either::Right(async move {
             let mut alarm = pin!(manual.wait(at, false));
-            let mut future = Box::pin(future);
+            let mut future = boxed;
             let done = select! {
                 biased;
                 value = &mut future => Some(value),
@@ -168,7 +169,7 @@ impl Clock {
             // Nobody is to be taken for asleep who was woken: the alarm is put off after what it ends.
             drop(future);
             done
-        }))
+        })
     }
 }
 

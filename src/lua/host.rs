@@ -147,7 +147,7 @@ impl Host {
         }
     }
 
-    /// What a waiting coroutine is resumed with: true and the value, or false, the code, the words, and whether it was sent.
+    /// What came of a call, as the coroutine that waits for it is resumed with it.
     pub(super) fn answer(&self, lua: &Lua, outcome: Result<Outcome, CallError>) -> mlua::Result<Answered> {
         let value = match outcome {
             Ok(Outcome::Answer(command, bytes)) => self.unwrapped(lua, &command, &bytes)?,

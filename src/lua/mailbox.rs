@@ -72,8 +72,12 @@ impl Mailbox {
     /// Hands over mail; where the thread has ended, it is dropped.
     pub(super) fn put(&self, mail: Mail) {
         let mut contents = self.contents();
-        if !contents.closed {
-            contents.mails.push_back(mail);
+        if contents.closed {
+            return;
+        }
+        contents.mails.push_back(mail);
+        // Whoever gathers wakes the worker up once.
+        if contents.gathering == 0 {
             drop(contents);
             self.arrived.notify_one();
         }

@@ -235,11 +235,8 @@ impl Worker {
             Ok(about) => about,
             Err(error) => return self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
         };
-        let thread = match self.idle.pop() {
-            Some(thread) => Ok(thread),
-            None => self.script.lua.create_thread(self.script.drive.clone()),
-        };
-        let thread = match thread {
+        let new = || self.script.lua.create_thread(self.script.drive.clone());
+        let thread = match self.idle.pop().map_or_else(new, Ok) {
             Ok(thread) => thread,
             Err(error) => return self.settle(claim, Some(Fault::unprotected(&error, self.memory))),
         };

@@ -250,20 +250,20 @@ fn skip(from: &mut &[u8], number: u32, wire: u8) -> Result<(), WireError> {
         FIXED64 => take(from, 8).map(drop),
         FIXED32 => take(from, 4).map(drop),
         LENGTH => prefixed(from).map(drop),
-        _ => skip_group(from, number, wire, 0),
+        GROUP_START => skip_group(from, number, 0),
+        _ => Err(WireError::Tag),
     }
 }
 
-fn skip_group(from: &mut &[u8], number: u32, wire: u8, depth: u32) -> Result<(), WireError> {
-    match wire {
-        GROUP_START if depth == GROUP_DEPTH => Err(WireError::Depth),
-        GROUP_START => loop {
-            let (inner, wire) = tag(from)?;
-            if wire == GROUP_END {
-                return if inner == number { Ok(()) } else { Err(WireError::Tag) };
-            }
-            if wire == GROUP_START { skip_group(from, inner, wire, depth + 1) } else { skip(from, inner, wire) }?;
-        },
-        _ => Err(WireError::Tag),
+fn skip_group(from: &mut &[u8], number: u32, depth: u32) -> Result<(), WireError> {
+    if depth == GROUP_DEPTH {
+        return Err(WireError::Depth);
+    }
+    loop {
+        match tag(from)? {
+            (end, GROUP_END) => return if end == number { Ok(()) } else { Err(WireError::Tag) },
+            (inner, GROUP_START) => skip_group(from, inner, depth + 1)?,
+            (inner, wire) => skip(from, inner, wire)?,
+        }
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
     select,
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 /// What happens to bytes of one direction.
@@ -152,6 +152,14 @@ impl Proxy {
     /// The same for the one that was opened first of those that are open.
     pub(crate) fn set_first(&self, way: Way, flow: Flow) {
         self.live()[0].flow(way).send_replace(flow);
+    }
+
+    /// What comes of something within so long while that one carries nothing to the daemon.
+    pub(crate) async fn without_the_first<T>(&self, time: Duration, what: impl Future<Output = T>) -> Option<T> {
+        self.set_first(Way::Up, Flow::Stall);
+        let outcome = timeout(time, what).await.ok();
+        self.set_first(Way::Up, Flow::Pass);
+        outcome
     }
 
     /// Lets nothing through in either direction.

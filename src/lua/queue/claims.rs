@@ -19,7 +19,6 @@ struct Claimed {
 }
 
 /// Which line a run is of: the discussion that its notification is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     /// It was started under another order, and may be of any.
     Any,
@@ -67,7 +66,7 @@ impl Claims {
             if let Line::Unread(bytes) = &claimed.line {
                 claimed.line = Line::Of(read(bytes));
             }
-            claimed.line != Line::Any
+            !matches!(claimed.line, Line::Any)
         })
     }
 
